@@ -1,0 +1,34 @@
+#include "common/clock.h"
+
+#include <stdbool.h>
+#include <time.h>
+
+static bool clock_is_frozen;
+static uint64_t frozen_boot_usec;
+static uint64_t frozen_wall_usec;
+
+uint64_t clock_boot_usec(void) {
+        struct timespec ts;
+
+        if (clock_is_frozen)
+                return frozen_boot_usec;
+        (void)clock_gettime(CLOCK_BOOTTIME, &ts); /* cannot fail for a known clock */
+        return (uint64_t)ts.tv_sec * USEC_PER_SEC + (uint64_t)ts.tv_nsec / 1000;
+}
+
+int64_t clock_wall_sec(void) {
+        if (clock_is_frozen)
+                return (int64_t)(frozen_wall_usec / USEC_PER_SEC);
+        return (int64_t)time(NULL);
+}
+
+void clock_freeze(uint64_t boot_usec, int64_t wall_sec) {
+        clock_is_frozen = true;
+        frozen_boot_usec = boot_usec;
+        frozen_wall_usec = (uint64_t)wall_sec * USEC_PER_SEC;
+}
+
+void clock_advance(uint64_t usec) {
+        frozen_boot_usec += usec;
+        frozen_wall_usec += usec;
+}

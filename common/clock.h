@@ -1,0 +1,21 @@
+/* clock.h - the two clocks we decide by, and the one place where tests replace them.
+ * Owns:  the test override.
+ * Calls: clock_gettime(2).
+ * Limit: none.
+ * Deadlines run on CLOCK_BOOTTIME, which counts suspend and never jumps; AWS speaks wall time. */
+#pragma once
+#include <stdint.h>
+
+#define USEC_PER_SEC  UINT64_C(1000000)
+#define USEC_PER_MSEC UINT64_C(1000)
+#define USEC_INFINITY UINT64_MAX
+
+/* CLOCK_BOOTTIME in microseconds. */
+uint64_t clock_boot_usec(void);
+/* The wall clock, seconds since 1970. */
+int64_t clock_wall_sec(void);
+
+/* For tests: from now on both clocks stand still at these values. */
+void clock_freeze(uint64_t boot_usec, int64_t wall_sec);
+/* For tests: moves frozen clocks by @usec. */
+void clock_advance(uint64_t usec);

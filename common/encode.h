@@ -1,0 +1,50 @@
+/* encode.h - hex, base64url, percent-encoding, text checks and the time formats that AWS uses.
+ * Owns:  nothing.
+ * Calls: buf.h.
+ * Limit: as stated per function. */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct buf;
+
+/* Lower-case hex of @len bytes, NUL-terminated, into @out of 2 * @len + 1 bytes. */
+void encode_hex(const void *bytes, size_t len, char *out);
+/* Unpadded base64url (RFC 4648 section 5), NUL-terminated, into @out of (@len * 4 + 2) / 3 + 1 bytes. */
+void encode_base64url(const void *bytes, size_t len, char *out);
+/* Percent-encodes all but the unreserved characters of RFC 3986, as SigV4 asks. Errors as buf_put(). */
+int encode_uri(struct buf *b, const char *text);
+
+/* "20261122T000000Z" into @out of 17 bytes: SigV4's form. */
+void encode_time_basic(int64_t wall_sec, char *out);
+/* "2026-11-22T00:00:00Z" into @out of 21 bytes: the only form every SDK accepts as Expiration. */
+void encode_time_iso(int64_t wall_sec, char *out);
+/* Reads "2026-11-22T00:00:00Z", also with a fraction of up to 9 digits (STS-compatible services).
+ * Returns 0 or -EINVAL. */
+int decode_time_iso(const char *text, int64_t *ret_wall_sec);
+
+/* True for 1 to @max bytes, all of them printable ASCII without spaces. */
+bool text_is_graph(const char *text, size_t max);
+/* True for at most @max bytes of valid UTF-8 without C0, C1 and DEL control characters. */
+bool text_is_printable(const char *text, size_t max);
+/* Six ASCII digits: what AWS accepts as an MFA code. */
+bool text_is_mfa_code(const char *text);
+/* 3 to ACCESS_KEY_ID_MAX of [A-Za-z0-9_-]: AWS sends 20 of A-Z and 0-9, compatible services others. */
+bool text_is_access_key_id(const char *text);
+/* [A-Za-z0-9][A-Za-z0-9._@+=,:/-]*, at most KEY_NAME_MAX bytes: the names keys may have. */
+bool text_is_key_name(const char *text);
+/* A virtual device's ARN or a hardware serial: 9-256 of [A-Za-z0-9_+=/:,.@-] (STS API reference). */
+bool text_is_mfa_serial(const char *text);
+/* [a-z0-9-], 1 to 32 bytes. */
+bool text_is_region(const char *text);
+
+#define ACCESS_KEY_ID_MAX 128 /* IAM API reference, AccessKeyId */
+#define SECRET_KEY_MAX    256
+#define KEY_NAME_MAX      64
+#define MFA_SERIAL_MAX    256
+#define SESSION_TOKEN_MAX                                                                          \
+        ((unsigned)16 * 1024) /* AWS: "make no assumptions about the maximum size" */
+#define USER_ARN_MAX 2048
+#define URL_MAX_LEN  512
+#define PATH_LEN_MAX 1024

@@ -1,0 +1,8 @@
+/* varlink_text.h - the installed .varlink files, as built into the programs.
+ * Owns:  the texts.
+ * Calls: nothing.
+ * Limit: none. */
+#pragma once
+
+extern const char varlink_text_org_mfad_Control[];
+extern const char varlink_text_org_mfad_Vault[];

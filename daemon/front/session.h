@@ -1,0 +1,95 @@
+/* session.h - one session per key: what one MFA code bought, and how the next one is bought.
+ * Owns:  every session, its credentials, its timers and the one MFA call in flight.
+ * Calls: aws_api.h, attempts.h. Never calls HTTP or control; they watch.
+ * Limit: SIGNER_KEYS_MAX sessions, SESSION_WAITERS_MAX callers waiting for one answer. */
+#pragma once
+#include "common/encode.h"
+#include "common/macros.h"
+#include "common/signer_proto.h"
+#include "daemon/front/failure.h"
+#include <stdbool.h>
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+#define SESSION_WAITERS_MAX     64
+#define SESSION_SERVE_SEC_MIN   60 /* creds with less life count as expired */
+#define SESSION_NEAR_EXPIRY_SEC (30 * 60)
+
+enum session_state {
+        SESSION_LOCKED,
+        SESSION_UNLOCKING,
+        SESSION_UNLOCKED,
+        SESSION_EXPIRING, /* still serves */
+        _SESSION_STATE_MAX,
+};
+enum session_event {
+        SESSION_EV_UNLOCK, /* a code was given */
+        SESSION_EV_CREDS,  /* AWS gave credentials */
+        SESSION_EV_FAILED, /* AWS or the way to it did not */
+        SESSION_EV_NEAR_EXPIRY,
+        SESSION_EV_EXPIRED,
+        _SESSION_EVENT_MAX,
+};
+
+/* The pure transition. @has_creds: unexpired credentials are held, so that an attempt that fails or
+ * is under way loses nothing. */
+enum session_state session_next(enum session_state s, enum session_event e, bool has_creds);
+const char *session_state_name(enum session_state s);
+
+struct creds;
+struct session;
+struct sessions;
+struct aws_api;
+
+int sessions_new(sd_event *event, struct aws_api *api, struct sessions **ret);
+struct sessions *sessions_free(struct sessions *s);
+DEFINE_FREEP(struct sessions, sessions)
+
+/* The session of @key, or NULL when none was ever unlocked or tried. Lent until sessions_free(). */
+const struct session *sessions_find(const struct sessions *s, const char *key);
+/* The i-th session, NULL beyond the last: for status. */
+const struct session *sessions_at(const struct sessions *s, size_t i);
+
+const char *session_key(const struct session *s);
+enum session_state session_state(const struct session *s);
+/* True while an MFA call for this session is in flight, whatever the state says: a renewal runs
+ * beside EXPIRING or UNLOCKED. */
+bool session_is_busy(const struct session *s);
+/* The credentials with at least SESSION_SERVE_SEC_MIN left, else NULL. Lent until the next change. */
+const struct creds *session_creds(const struct session *s);
+/* Their end in terms of the local wall clock (SDKs compare with that); 0 without creds. */
+int64_t session_expires_wall_sec(const struct session *s);
+/* True when there were credentials and their time is over: a client hears "expired", not "locked". */
+bool session_has_expired(const struct session *s);
+/* The account that the MFA serial or the user's ARN names; "" when neither does. */
+const char *session_account(const struct session *s);
+const char *session_mfa_serial(const struct session *s);
+/* NULL when the last attempt succeeded or none was made. */
+const struct failure *session_failure(const struct session *s);
+
+/* Everything an attempt needs; copied. */
+struct session_unlock {
+        char key[KEY_NAME_MAX + 1];
+        char code[7];
+        uint32_t duration_sec;
+        char mfa_serial[MFA_SERIAL_MAX + 1];
+        char user_arn[USER_ARN_MAX + 1];
+        char region[33];
+        char endpoint_url[URL_MAX_LEN + 1]; /* "" for AWS's own */
+        char ca_bundle[PATH_LEN_MAX];
+};
+/* @failure is NULL on success. @already: the same code had been accepted before. Lent. */
+typedef void (*session_unlock_fn)(const struct session *session, const struct failure *failure,
+                                  bool already, void *userdata);
+struct session_waiter;
+/* Joins the call in flight when key and code are the same; else fails with BUSY. @fn runs exactly
+ * once, never before this returns, unless cancelled. Returns 0, -ENOMEM or -EBUSY at a limit. */
+int sessions_unlock(struct sessions *s, const struct session_unlock *u, session_unlock_fn fn,
+                    void *userdata, struct session_waiter **ret);
+/* After this @fn will not run; the call itself goes on. NULL is allowed. Always returns NULL. */
+struct session_waiter *session_waiter_cancel(struct session_waiter *w);
+
+/* @fn runs after every change of any session, from the event loop. At most SESSION_WATCHES_MAX. */
+#define SESSION_WATCHES_MAX 4
+typedef void (*sessions_changed_fn)(const struct session *session, void *userdata);
+int sessions_watch(struct sessions *s, sessions_changed_fn fn, void *userdata);
