@@ -1,7 +1,9 @@
 /* aws_profile.h - the user's ~/.aws/config and ~/.aws/credentials, read as botocore reads them.
  * Owns:  a parsed copy; plain keys in it live in secrets.
  * Calls: ini.h, fs.h, secret.h.
- * Limit: AWS_FILE_MAX bytes a file, AWS_PROFILES_MAX profiles. */
+ * Limit: AWS_FILE_MAX bytes a file, AWS_PROFILES_MAX profiles. A profile whose name is longer than
+ *        PROFILE_NAME_MAX is passed over.
+ * docs/aws-config.md tells the rules, and where they differ from botocore's and why. */
 #pragma once
 #include "common/encode.h"
 #include "common/macros.h"

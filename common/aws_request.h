@@ -1,6 +1,6 @@
 /* aws_request.h - the typed AWS calls we make, turned into one complete signed POST each.
  * Owns:  the bytes of the request it builds.
- * Calls: sigv4.h, encode.h, buf.h.
+ * Calls: sigv4.h, aws_endpoint.h, wire.h, encode.h, buf.h.
  * Limit: AWS_HEADERS_MAX and AWS_BODY_MAX bytes.
  * Source: STS API reference 2011-06-15, IAM API reference 2010-05-08 (AWS query protocol). */
 #pragma once
@@ -14,6 +14,7 @@
 #define AWS_DURATION_SEC_MAX 129600 /* 36 h */
 
 struct sigv4_key;
+struct wire_reader;
 
 enum aws_op { /* the numbers are part of signer_proto and fetch_proto */
         AWS_OP_GET_SESSION_TOKEN = 1,
@@ -45,12 +46,12 @@ int aws_request_build(const struct aws_call *call, const struct sigv4_key *key,
 /* Wipes and frees what the request owns. */
 void aws_http_request_clear(struct aws_http_request *r);
 
+/* A request as signer_proto and fetch_proto carry it. Put: errors as buf_put(). Get: returns 0 or
+ * -ENOMEM; what does not fit marks @reader as failed; clear @ret in any case. */
+int aws_http_request_put(const struct aws_http_request *r, struct buf *b);
+int aws_http_request_get(struct wire_reader *reader, struct aws_http_request *ret);
+
 /* "sts" or "iam"; NULL for a number that is no operation. */
 const char *aws_op_service(enum aws_op op);
 /* "GetSessionToken" and so on; NULL for a number that is no operation. */
 const char *aws_op_name(enum aws_op op);
-
-/* Splits "https://host[:port]" or, for a loopback literal or "localhost" only, "http://...", lower
- * case, no path, query, or user. On success @ret_host ("host" or "host:port" as the Host header
- * carries it: a default port is left out) holds at most @size - 1 bytes. Returns 0 or -EINVAL. */
-int aws_endpoint_check(const char *url, char *ret_host, size_t size);

@@ -49,21 +49,20 @@ int encode_uri(struct buf *b, const char *text) {
         return 0;
 }
 
-static void __attribute__((format(strftime, 2, 0)))
-format_time(int64_t wall_sec, const char *format, size_t size, char *out) {
+void encode_time_basic(int64_t wall_sec, char *out) {
         time_t t = (time_t)wall_sec;
         struct tm tm;
 
-        if (!gmtime_r(&t, &tm) || strftime(out, size, format, &tm) == 0)
-                out[0] = '\0';
-}
-
-void encode_time_basic(int64_t wall_sec, char *out) {
-        format_time(wall_sec, "%Y%m%dT%H%M%SZ", 17, out);
+        if (!gmtime_r(&t, &tm) || strftime(out, 17, "%Y%m%dT%H%M%SZ", &tm) == 0)
+                out[0] = '\0'; /* a year of five digits: no text is better than a wrong one */
 }
 
 void encode_time_iso(int64_t wall_sec, char *out) {
-        format_time(wall_sec, "%Y-%m-%dT%H:%M:%SZ", 21, out);
+        time_t t = (time_t)wall_sec;
+        struct tm tm;
+
+        if (!gmtime_r(&t, &tm) || strftime(out, 21, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+                out[0] = '\0';
 }
 
 int decode_time_iso(const char *text, int64_t *ret_wall_sec) {
@@ -128,8 +127,7 @@ bool text_is_graph(const char *text, size_t max) {
         return true;
 }
 
-/* Length of the UTF-8 sequence at @p (RFC 3629), 0 when it is none. Stops at NUL by itself. */
-static size_t utf8_sequence(const unsigned char *p, uint32_t *ret_point) {
+size_t text_utf8_sequence(const unsigned char *p, uint32_t *ret_point) {
         static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
         size_t n = *p < 0x80 ? 1 : *p >> 5 == 6 ? 2 : *p >> 4 == 14 ? 3 : *p >> 3 == 30 ? 4 : 0;
         uint32_t point;
@@ -138,7 +136,7 @@ static size_t utf8_sequence(const unsigned char *p, uint32_t *ret_point) {
                 return 0;
         point = n == 1 ? *p : (uint32_t)*p & (0xffU >> (n + 1));
         for (size_t i = 1; i < n; i++) {
-                if ((p[i] & 0xc0) != 0x80)
+                if ((p[i] & 0xc0) != 0x80) /* also stops at the final NUL */
                         return 0;
                 point = point << 6 | (p[i] & 0x3f);
         }
@@ -155,7 +153,7 @@ bool text_is_printable(const char *text, size_t max) {
                 return false;
         while (*p) {
                 uint32_t point = 0;
-                size_t n = utf8_sequence(p, &point);
+                size_t n = text_utf8_sequence(p, &point);
 
                 if (n == 0 || point < 0x20 || (point >= 0x7f && point < 0xa0))
                         return false;

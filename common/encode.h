@@ -26,6 +26,8 @@ int decode_time_iso(const char *text, int64_t *ret_wall_sec);
 
 /* True for 1 to @max bytes, all of them printable ASCII without spaces. */
 bool text_is_graph(const char *text, size_t max);
+/* The length of the UTF-8 sequence at @p (RFC 3629), 0 when it is none. @p ends with NUL. */
+size_t text_utf8_sequence(const unsigned char *p, uint32_t *ret_point);
 /* True for at most @max bytes of valid UTF-8 without C0, C1 and DEL control characters. */
 bool text_is_printable(const char *text, size_t max);
 /* Six ASCII digits: what AWS accepts as an MFA code. */

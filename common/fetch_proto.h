@@ -54,7 +54,9 @@ struct fetch_answer {
 
 int fetch_request_encode(const struct fetch_request *q, struct buf *b);
 int fetch_answer_encode(const struct fetch_answer *a, struct buf *b);
-/* Return 0, -EBADMSG or -ENOMEM; @ret is untouched on failure. */
+/* Return 0, -EBADMSG or -ENOMEM; @ret is untouched on failure. mfad does not trust mfad-fetch, which
+ * parses what strangers send: an answer is legal only when its text is printable, everything else in it
+ * is plain ASCII without spaces, quotes or backslashes, and results stand beside FETCH_OK only. */
 int fetch_request_decode(const void *bytes, size_t len, struct fetch_request *ret);
 int fetch_answer_decode(const void *bytes, size_t len, struct fetch_answer *ret);
 void fetch_request_clear(struct fetch_request *q);

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <locale.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -21,18 +22,31 @@ static int open_standard_fds(void) {
         return 0;
 }
 
-int process_harden(void) {
-        struct rlimit none = {0, 0};
+static int harden(bool keeps_hard_limit) {
+        struct rlimit core;
 
         if (getuid() != geteuid() || getgid() != getegid())
                 abort(); /* never meant to be set-uid: every check of ours assumes one identity */
 
-        if (prctl(PR_SET_DUMPABLE, 0) < 0 || setrlimit(RLIMIT_CORE, &none) < 0)
+        if (getrlimit(RLIMIT_CORE, &core) < 0)
+                return log_error(-errno, "cannot read the limit of core dumps");
+        core.rlim_cur = 0;
+        if (!keeps_hard_limit)
+                core.rlim_max = 0;
+        if (prctl(PR_SET_DUMPABLE, 0) < 0 || setrlimit(RLIMIT_CORE, &core) < 0)
                 return log_error(-errno, "cannot make this process undumpable");
         (void)umask(0077);
         (void)signal(SIGPIPE, SIG_IGN); /* a closed peer is an errno, not a death */
         (void)setlocale(LC_ALL, "C");
         return open_standard_fds();
+}
+
+int process_harden(void) {
+        return harden(/* keeps_hard_limit= */ false);
+}
+
+int process_harden_client(void) {
+        return harden(/* keeps_hard_limit= */ true);
 }
 
 int process_clean_environment(const char *const allowed[]) {

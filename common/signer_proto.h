@@ -7,7 +7,7 @@
 #include "common/encode.h"
 #include <stdint.h>
 
-#define SIGNER_PACKET_MAX ((size_t)64 * 1024)
+#define SIGNER_PACKET_MAX ((size_t)96 * 1024) /* SIGNER_KEYS_MAX keys, each as long as may be */
 #define SIGNER_KEYS_MAX   32
 
 enum signer_request_type {

@@ -1,4 +1,4 @@
-/* varlink_text.h - the installed .varlink files, as built into the programs.
+/* varlink_text.h - the .varlink files, as built into the programs.
  * Owns:  the texts.
  * Calls: nothing.
  * Limit: none. */
@@ -6,3 +6,4 @@
 
 extern const char varlink_text_org_mfad_Control[];
 extern const char varlink_text_org_mfad_Vault[];
+extern const char varlink_text_org_varlink_service[]; /* daemon/shared */
