@@ -17,10 +17,11 @@ int link_open(const char *socket, struct link **ret);
 struct link *link_free(struct link *l);
 DEFINE_FREEP(struct link, link)
 
-/* One call. Waits up to @timeout_sec (0: for ever) for the answer. Returns 0 with the parameters in
- * @ret (new reference) when the call succeeded; 1 when the service answered with an error, then
- * @ret_error (static size below) holds its name and @ret its parameters; -ETIMEDOUT, -ECONNRESET
- * when the service went away, -EBADMSG. */
+/* One call. @parameters is taken (NULL for none). Waits up to @timeout_sec (0: for ever) for the
+ * answer. Returns 0 with the parameters in @ret (new reference, never NULL) when the call succeeded;
+ * 1 when the service answered with an error, then @ret_error holds its name and @ret its parameters;
+ * -ETIMEDOUT, -ECONNRESET when the service went away, -EBADMSG. After a negative answer the link is
+ * of no more use: -ENOTCONN. */
 #define LINK_ERROR_MAX 128
 int link_call(struct link *l, const char *method, json_t *parameters, unsigned timeout_sec,
               char ret_error[LINK_ERROR_MAX], json_t **ret);

@@ -20,7 +20,7 @@ struct listen_set {
 };
 
 /* Takes all inherited descriptors and removes LISTEN_* from the environment.
- * Returns 0 (also when there are none) or a negative errno. */
+ * Returns 0 (also when there are none), or a negative errno with all of them closed. */
 int listen_inherit(struct listen_set *ret);
 /* Takes the descriptor @name out of the set. Returns it, or -ENOENT. */
 int listen_take(struct listen_set *set, const char *name);
@@ -40,6 +40,8 @@ int listen_check_loopback(int fd, bool is_v6, uint16_t *ret_port);
 /* Checks that @fd is a listening unix socket of @type. Returns 0 or -EINVAL. */
 int listen_check_unix(int fd, int type);
 
-/* Replaces this process image by itself (/proc/self/exe, same arguments, environment as it is now),
- * handing over @set in the same protocol as systemd does. Returns only on failure. */
+/* Replaces this process image by itself (/proc/self/exe, @argv, environment as it is now), handing
+ * over @set in the same protocol as systemd does; negative descriptors in it are left out. Blocked
+ * signals stay blocked and pending. Returns only on failure, and then nothing but exiting is safe:
+ * descriptors from 3 on may have been replaced. */
 int listen_exec_again(char *const argv[], const struct listen_set *set);

@@ -35,13 +35,16 @@ struct varlink_interface {
         const struct varlink_method *methods;
 };
 
-/* Serves @interface (lent) on @listen_fd (taken, also on failure). Also answers
+/* Serves @interface (lent) on @listen_fd (non-blocking; taken, also on failure). Also answers
  * org.varlink.service.GetInfo and GetInterfaceDescription. */
 int varlink_server_new(sd_event *event, int listen_fd, const struct varlink_interface *interface,
                        void *userdata, struct varlink_server **ret);
-/* Closes everything; pending calls get no answer and their @gone callbacks run. */
+/* Closes everything; pending calls get no answer and their @gone callbacks run. Answers that were
+ * given are sent as far as the peer takes them at once. May be called from a method. */
 struct varlink_server *varlink_server_free(struct varlink_server *s);
 DEFINE_FREEP(struct varlink_server, varlink_server)
+/* Lent, to be handed over to a new process image. */
+int varlink_server_listen_fd(const struct varlink_server *s);
 
 /* Final answers: @call is gone afterwards. @parameters is taken (NULL for none). Never fail for the
  * caller: trouble closes the connection. */
@@ -57,5 +60,6 @@ bool varlink_call_wants_more(const struct varlink_call *call);
 typedef void (*varlink_gone_fn)(struct varlink_call *call, void *userdata);
 void varlink_call_on_gone(struct varlink_call *call, varlink_gone_fn gone, void *userdata);
 /* Takes the connection out of the server, for an answer that a new process image will write:
- * returns its descriptor (blocking off, CLOEXEC on), and the call is gone without an answer. */
+ * returns its descriptor (blocking off, CLOEXEC on), and the call is gone without an answer and
+ * without @gone. -ENOTCONN when the caller asked for no answer (`oneway`). */
 int varlink_call_detach_fd(struct varlink_call *call);

@@ -1,0 +1,122 @@
+#include "client/endpoint_check.h"
+#include "client/aws_files.h"
+#include "client/output.h"
+#include "common/buf.h"
+#include "common/fs.h"
+#include "common/sockdiag.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+#define TOKEN_TEXT_MAX 256
+
+static enum exit_code check_listener(uint16_t port) {
+        _cleanup_(fd_closep) int diag = sockdiag_open();
+        uid_t uid = (uid_t)-1;
+        int r;
+
+        r = diag < 0 ? diag : sockdiag_listener_uid(diag, port, &uid);
+        if (r < 0) {
+                output_error("cannot tell who listens on 127.0.0.1:%u: %s", port,
+                             r == -ENOENT ? "nobody does" : strerror(-r));
+                output_hint("run: systemctl --user restart mfad.socket");
+                return EXIT_CODE_NOT_RUNNING;
+        }
+        if (uid != geteuid()) {
+                output_error(
+                        "the port 127.0.0.1:%u belongs to user %u, not to you: nothing is given "
+                        "to it",
+                        port, (unsigned)uid);
+                output_hint("choose another `port` in mfad.conf(5) and restart mfad");
+                return EXIT_CODE_NOT_RUNNING;
+        }
+        return EXIT_CODE_OK;
+}
+
+static int read_token(char path[PATH_LEN_MAX], struct buf *token) {
+        _cleanup_(fd_closep) int dir = -EBADF, fd = -EBADF;
+        struct fs_places places;
+        int r;
+
+        r = fs_places(&places);
+        if (r >= 0)
+                r = fs_join(path, PATH_LEN_MAX, places.runtime, "token");
+        if (r < 0)
+                return r;
+        dir = fs_open_private_dir(places.runtime, false);
+        if (dir < 0)
+                return dir;
+        fd = openat(dir, "token", O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+        if (fd < 0)
+                return -errno;
+        r = fs_check_private_file(fd);
+        if (r >= 0)
+                r = fs_read_fd(fd, token);
+        if (r < 0)
+                return r;
+        return text_is_graph(buf_text(token), TOKEN_TEXT_MAX) ? 0 : -EBADMSG;
+}
+
+/* A profile of the user's own that holds keys wins over the container endpoint in every SDK. */
+static void warn_of_default(const struct aws_files *files, const struct aws_config *config) {
+        struct aws_profile profile;
+
+        if (aws_config_profile(config, "default", &profile) == 0 && profile.has_key)
+                output_warning(
+                        "[default] in %s holds a key, which every SDK prefers; run: mfactl init",
+                        files->credentials);
+}
+
+static const char *default_profile(const json_t *status) {
+        const char *key = call_text(status, "default_key");
+
+        return key ? key : "default";
+}
+
+enum exit_code endpoint_check(struct link *control, const char *profile, bool with_token,
+                              const char *expiration, struct environment **ret) {
+        _cleanup_(aws_config_freep) struct aws_config *config = NULL;
+        _cleanup_(buf_clear) struct buf token = BUF_INIT(TOKEN_TEXT_MAX);
+        struct environment_input in = {.profile = profile, .expiration = expiration, .region = ""};
+        struct aws_profile found = {0};
+        char token_path[PATH_LEN_MAX];
+        json_auto_t *status = NULL;
+        struct aws_files files;
+        enum exit_code code;
+        int r;
+
+        code = call_run(control, CONTROL("GetStatus"), NULL, CALL_SEC, &status);
+        if (code != EXIT_CODE_OK)
+                return code;
+        in.port = (uint16_t)call_number(status, "http_port", 0);
+        code = check_listener(in.port);
+        if (code != EXIT_CODE_OK)
+                return code;
+        r = read_token(token_path, &token);
+        if (r < 0) {
+                output_error("the client token cannot be trusted: %s/mfad/token: %s",
+                             getenv("XDG_RUNTIME_DIR"), strerror(-r));
+                output_hint("run: systemctl --user restart mfad.service");
+                return EXIT_CODE_NOT_RUNNING;
+        }
+        in.token = with_token ? buf_text(&token) : NULL;
+        in.token_path = token_path;
+        if (aws_files_find(NULL, &files) == EXIT_CODE_OK &&
+            aws_files_load(&files, false, &config) == EXIT_CODE_OK) {
+                warn_of_default(&files, config);
+                (void)aws_config_profile(config, profile ? profile : default_profile(status),
+                                         &found); /* "" when no file knows it */
+        }
+        in.region = found.region;
+        r = environment_new(&in, ret);
+        if (r == -EINVAL) {
+                output_error("the profile \"%s\" has a name that no address can hold", profile);
+                output_hint("use it as: credential_process = mfactl creds --profile ...");
+                return EXIT_CODE_USAGE;
+        }
+        if (r < 0) {
+                output_error("%s", strerror(-r));
+                return EXIT_CODE_FAILURE;
+        }
+        return EXIT_CODE_OK;
+}

@@ -1,0 +1,126 @@
+#include "client/errors.h"
+#include "client/output.h"
+#include "common/fs.h"
+#include "common/macros.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define CONTROL "org.mfad.Control."
+#define VAULT   "org.mfad.Vault."
+#define VARLINK "org.varlink.service."
+
+#define NEXT_UNLOCK "mfactl unlock"
+#define NEXT_INIT   "mfactl init"
+#define NEXT_STATUS "mfactl status"
+#define NEXT_LIST   "mfactl key list"
+
+static const struct errors_entry entries[] = {
+        {CONTROL "Sealed", EXIT_CODE_LOCKED, NEXT_UNLOCK},
+        {CONTROL "NoVault", EXIT_CODE_VAULT, NEXT_INIT},
+        {CONTROL "UnknownKey", EXIT_CODE_VAULT, NEXT_LIST},
+        {CONTROL "UnknownProfile", EXIT_CODE_FAILURE, NEXT_LIST},
+        {CONTROL "RoleProfile", EXIT_CODE_FAILURE, NULL},
+        {CONTROL "NoMfaSerial", EXIT_CODE_FAILURE, NEXT_INIT},
+        {CONTROL "Locked", EXIT_CODE_LOCKED, NEXT_UNLOCK},
+        {CONTROL "WrongCode", EXIT_CODE_CODE_REFUSED, NEXT_UNLOCK},
+        {CONTROL "CodeUsed", EXIT_CODE_CODE_REFUSED, NEXT_UNLOCK},
+        {CONTROL "WrongSerial", EXIT_CODE_AWS, NEXT_INIT},
+        {CONTROL "KeyRefused", EXIT_CODE_AWS, NEXT_LIST},
+        {CONTROL "ClockWrong", EXIT_CODE_AWS, "timedatectl set-ntp true"},
+        {CONTROL "Throttled", EXIT_CODE_AWS, NEXT_UNLOCK},
+        {CONTROL "Denied", EXIT_CODE_AWS, NULL},
+        {CONTROL "Unreachable", EXIT_CODE_AWS, NEXT_UNLOCK},
+        {CONTROL "OutcomeUnknown", EXIT_CODE_AWS, NEXT_UNLOCK},
+        {CONTROL "BadAnswer", EXIT_CODE_AWS, NEXT_STATUS},
+        {CONTROL "Busy", EXIT_CODE_BUSY, NEXT_STATUS},
+        {CONTROL "MustWait", EXIT_CODE_BUSY, NEXT_STATUS},
+        {CONTROL "Internal", EXIT_CODE_FAILURE, "journalctl --user -u mfad.service"},
+        {VAULT "CannotOpen", EXIT_CODE_VAULT, NULL},
+        {VAULT "BadVault", EXIT_CODE_VAULT, "mfactl vault status"},
+        {VAULT "Rollback", EXIT_CODE_VAULT, "mfactl unlock, on a terminal, to decide"},
+        {VAULT "Sealed", EXIT_CODE_LOCKED, NEXT_UNLOCK},
+        {VAULT "NoVault", EXIT_CODE_VAULT, NEXT_INIT},
+        {VAULT "VaultExists", EXIT_CODE_VAULT, NEXT_UNLOCK},
+        {VAULT "UnknownKey", EXIT_CODE_VAULT, NEXT_LIST},
+        {VAULT "KeyExists", EXIT_CODE_VAULT, NEXT_LIST},
+        {VAULT "WeakPassphrase", EXIT_CODE_VAULT, NULL},
+        {VAULT "TooManyKeys", EXIT_CODE_VAULT, NEXT_LIST},
+        {VAULT "CannotWrite", EXIT_CODE_VAULT, NULL},
+        {VAULT "Busy", EXIT_CODE_BUSY, NULL},
+        {VAULT "Internal", EXIT_CODE_FAILURE, "journalctl --user -u mfad-signer.service"},
+        {VARLINK "InterfaceNotFound", EXIT_CODE_FAILURE, NULL},
+        {VARLINK "MethodNotFound", EXIT_CODE_FAILURE, NULL},
+        {VARLINK "MethodNotImplemented", EXIT_CODE_FAILURE, NULL},
+        {VARLINK "InvalidParameter", EXIT_CODE_FAILURE, NULL},
+};
+
+const struct errors_entry *errors_find(const char *error) {
+        for (size_t i = 0; i < ELEMENTSOF(entries); i++)
+                if (strcmp(entries[i].error, error) == 0)
+                        return &entries[i];
+        return NULL;
+}
+
+enum exit_code errors_service(const char *error, const json_t *parameters) {
+        const struct errors_entry *entry = errors_find(error);
+        const char *message = json_string_value(json_object_get(parameters, "message"));
+        const char *parameter = json_string_value(json_object_get(parameters, "parameter"));
+
+        if (message)
+                output_error("%s", message);
+        else if (parameter)
+                output_error("the daemon does not accept \"%s\" (%s)", parameter, error);
+        else
+                output_error("the daemon answers %s", error);
+
+        if (entry && entry->next && !(message && strstr(message, "mfactl ")))
+                output_hint("run: %s", entry->next);
+        return entry ? entry->code : EXIT_CODE_FAILURE;
+}
+
+static void say_not_running(const char *program) {
+        output_error("%s is not running", program);
+        output_hint("run: systemctl --user start mfad.socket mfad-signer.socket"
+                    " (without systemd: mfad-signer & mfad &)");
+}
+
+enum exit_code errors_link(const char *socket, int r) {
+        const char *program = strcmp(socket, "vault") == 0 ? "mfad-signer" : "mfad";
+        const char *runtime = getenv("XDG_RUNTIME_DIR");
+
+        switch (-r) {
+        case ENOENT:
+                if (!runtime || !*runtime) {
+                        output_error("XDG_RUNTIME_DIR is not set, so %s cannot be found", program);
+                        output_hint("log in through PAM, or run: export "
+                                    "XDG_RUNTIME_DIR=/run/user/$(id -u)");
+                        return EXIT_CODE_NOT_RUNNING;
+                }
+                say_not_running(program);
+                return EXIT_CODE_NOT_RUNNING;
+        case ECONNREFUSED: say_not_running(program); return EXIT_CODE_NOT_RUNNING;
+        case EPERM:
+                if (getenv("SUDO_UID")) {
+                        output_error("refusing to run under sudo: the vault and its sockets belong"
+                                     " to the user who logged in");
+                        output_hint("run mfactl without sudo");
+                        return EXIT_CODE_NOT_RUNNING;
+                }
+                output_error(
+                        "refusing to talk to %s/mfad/%s: it or its directory is not ours alone",
+                        runtime ? runtime : "", socket);
+                return EXIT_CODE_NOT_RUNNING;
+        case ETIMEDOUT:
+                output_error("%s does not answer", program);
+                output_hint("run: mfactl status");
+                return EXIT_CODE_NOT_RUNNING;
+        case ECONNRESET:
+                output_error("%s ended in the middle of the call", program);
+                output_hint("run: mfactl status");
+                return EXIT_CODE_NOT_RUNNING;
+        default:
+                output_error("cannot talk to %s: %s", program, strerror(-r));
+                return EXIT_CODE_FAILURE;
+        }
+}
