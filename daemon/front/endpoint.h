@@ -1,22 +1,54 @@
-/* endpoint.h - what a legal request is answered: routes, tokens, and the bodies of client-contract 4.
+/* endpoint.h - what a legal request is answered: tokens, profiles, sessions, and who has to wait.
  * Owns:  the prepared answers (built once per change of a session) and the list of held requests.
- * Calls: session.h, profiles.h, tokens.h, signer_client.h, libmicrohttpd's answers.
- * Limit: ENDPOINT_HOLD_MSEC for a request that waits for a call in flight, ENDPOINT_HELD_MAX of them. */
+ * Calls: session.h, profiles.h, tokens.h, signer_client.h, endpoint_ecs.h, http_answer.h.
+ * Limit: ENDPOINT_HOLD_MSEC for a request that waits for a call in flight, ENDPOINT_HELD_MAX of them;
+ *        ENDPOINT_BAD_TOKENS_MAX a minute, then ENDPOINT_BAD_TOKEN_MSEC of delay for each. */
 #pragma once
 #include "common/macros.h"
+#include "daemon/front/http_guard.h"
 #include <systemd/sd-event.h>
 
-#define ENDPOINT_HOLD_MSEC 800
-#define ENDPOINT_HELD_MAX  1024
+#define ENDPOINT_HOLD_MSEC      800
+#define ENDPOINT_HELD_MAX       960 /* below HTTP_CONNECTIONS_MAX: some can always be answered */
+#define ENDPOINT_BAD_TOKENS_MAX 20
+#define ENDPOINT_BAD_TOKEN_MSEC 100
 
+struct MHD_Connection;
 struct endpoint;
 struct profiles;
+struct session;
 struct sessions;
 struct signer_client;
 struct tokens;
 
+/* One request under way; lives in its connection, zeroed before each request. */
+struct endpoint_request {
+        struct endpoint_request *prev, *next;
+        struct MHD_Connection *connection;
+        const struct session *session; /* whose call it waits for; NULL for a bad token's delay */
+        uint64_t until_usec;
+        bool is_held;
+        bool has_waited; /* once is enough: the next answer is final */
+};
+
 /* All arguments are lent until endpoint_free(). */
 int endpoint_new(sd_event *event, struct sessions *sessions, struct profiles *profiles,
                  struct tokens *tokens, struct signer_client *signer, struct endpoint **ret);
+/* No request may be held any more. */
 struct endpoint *endpoint_free(struct endpoint *e);
 DEFINE_FREEP(struct endpoint, endpoint)
+
+/* @fn runs after connections were resumed: libmicrohttpd wants to be run then, and its epoll does not
+ * say so by itself. One watcher; NULL for none. */
+void endpoint_on_resumed(struct endpoint *e, void (*fn)(void *userdata), void *userdata);
+
+/* Answers @call on @connection. Returns 0 when an answer is queued; -EINPROGRESS when the connection
+ * was suspended, and will be resumed to be asked again with the same @request and @call; another
+ * negative errno when the connection cannot be answered and must end. */
+int endpoint_answer(struct endpoint *e, struct endpoint_request *request,
+                    struct MHD_Connection *connection, const struct http_call *call);
+/* Answers with the fixed text of @refusal. Returns 0 or a negative errno as above. */
+int endpoint_refuse(struct endpoint *e, struct MHD_Connection *connection,
+                    enum http_refusal refusal);
+/* From now on nothing is held; what is held is resumed and answered as things stand. */
+void endpoint_answer_held(struct endpoint *e);

@@ -1,8 +1,11 @@
 /* failure.h - why an attempt failed, and the one table of its names, statuses and sentences.
- * Owns:  the table.
- * Calls: nothing.
+ * Owns:  the table, and the reading of AWS's error texts.
+ * Calls: clock.h; the enums of fetch_proto.h and signer_proto.h.
  * Limit: FAILURE_TEXT_MAX bytes a message. */
 #pragma once
+#include "common/fetch_proto.h"
+#include "common/signer_proto.h"
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -43,6 +46,24 @@ const char *failure_name(enum failure_reason reason);
 /* "org.mfad.Control.WrongCode". */
 const char *failure_varlink_error(enum failure_reason reason);
 /* For a request that finds no credentials because of this: HTTP status and the AWS-style code
- * ("MfadUpstreamUnreachable"), per client-contract: 403 MfadLocked, 400 MfadUpstreamBusy and so on. */
+ * ("MfadUpstreamUnreachable"), per docs/protocol.md: 403 MfadLocked, 400 MfadUpstreamBusy and so on. */
 unsigned failure_http_status(enum failure_reason reason);
 const char *failure_http_code(enum failure_reason reason);
+/* What happened, without a full stop: "the vault is sealed". */
+const char *failure_what(enum failure_reason reason);
+
+/* Fills @ret: the reason, the time and the sentence "what: @detail. What to do." @detail may be NULL;
+ * of it only printable ASCII is kept. @wait_sec and @offset_sec are left 0. */
+void failure_set(struct failure *ret, enum failure_reason reason, const char *detail);
+/* CODE_USED or MUST_WAIT, with the seconds in the sentence. */
+void failure_set_wait(struct failure *ret, enum failure_reason reason, uint32_t wait_sec);
+
+/* Why mfad-signer said no. */
+void failure_from_refusal(struct failure *ret, enum signer_refusal refusal);
+/* Why @answer is not what was asked for: docs/protocol.md, the table of AWS's errors. @op says whether a
+ * code was part of the request; @offset_sec is AWS's clock minus ours as @answer tells it, 0 when it does
+ * not. Returns false, and leaves @ret, when @answer is FETCH_OK. */
+bool failure_from_fetch(struct failure *ret, const struct fetch_answer *answer, enum aws_op op,
+                        int64_t offset_sec);
+/* True for the refusals that count against the MFA device. */
+bool failure_is_refused_code(enum failure_reason reason);

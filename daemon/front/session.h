@@ -40,8 +40,11 @@ struct creds;
 struct session;
 struct sessions;
 struct aws_api;
+struct attempts;
 
-int sessions_new(sd_event *event, struct aws_api *api, struct sessions **ret);
+/* @api and @attempts are lent until sessions_free(). */
+int sessions_new(sd_event *event, struct aws_api *api, struct attempts *attempts,
+                 struct sessions **ret);
 struct sessions *sessions_free(struct sessions *s);
 DEFINE_FREEP(struct sessions, sessions)
 
@@ -59,6 +62,8 @@ bool session_is_busy(const struct session *s);
 const struct creds *session_creds(const struct session *s);
 /* Their end in terms of the local wall clock (SDKs compare with that); 0 without creds. */
 int64_t session_expires_wall_sec(const struct session *s);
+/* When they were bought; 0 without creds. */
+int64_t session_bought_wall_sec(const struct session *s);
 /* True when there were credentials and their time is over: a client hears "expired", not "locked". */
 bool session_has_expired(const struct session *s);
 /* The account that the MFA serial or the user's ARN names; "" when neither does. */
@@ -82,14 +87,20 @@ struct session_unlock {
 typedef void (*session_unlock_fn)(const struct session *session, const struct failure *failure,
                                   bool already, void *userdata);
 struct session_waiter;
-/* Joins the call in flight when key and code are the same; else fails with BUSY. @fn runs exactly
+/* Buys a session. Joins the call in flight when key and code are the same; while another one is in
+ * flight the answer is BUSY. The code in @u is no longer needed when this returns. @fn runs exactly
  * once, never before this returns, unless cancelled. Returns 0, -ENOMEM or -EBUSY at a limit. */
 int sessions_unlock(struct sessions *s, const struct session_unlock *u, session_unlock_fn fn,
                     void *userdata, struct session_waiter **ret);
 /* After this @fn will not run; the call itself goes on. NULL is allowed. Always returns NULL. */
 struct session_waiter *session_waiter_cancel(struct session_waiter *w);
 
-/* @fn runs after every change of any session, from the event loop. At most SESSION_WATCHES_MAX. */
+/* @fn runs after every change of any session and at every notice of a coming end, from the event
+ * loop. At most SESSION_WATCHES_MAX; -EBUSY beyond. */
 #define SESSION_WATCHES_MAX 4
 typedef void (*sessions_changed_fn)(const struct session *session, void *userdata);
 int sessions_watch(struct sessions *s, sessions_changed_fn fn, void *userdata);
+
+/* Ends what is over and gives the notices that are due. The timer calls it; so do tests that own the
+ * clock. */
+void sessions_check_time(struct sessions *s);

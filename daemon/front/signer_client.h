@@ -2,7 +2,8 @@
  * Owns:  the connection, the requests under way, the last known state of the vault.
  * Calls: common/signer_proto.h, sd-event.
  * Limit: SIGNER_CALLS_MAX requests under way, SIGNER_ANSWER_SEC for an answer.
- * Connects when first asked and again when asked after the signer went away; never by a timer. */
+ * Connects when first asked and again when asked after the signer went away; at once only after a
+ * connection that had lived, because a signer that was sealed keeps its socket. Never by a timer. */
 #pragma once
 #include "common/macros.h"
 #include "common/signer_proto.h"
@@ -20,7 +21,7 @@ int signer_client_new(sd_event *event, const char *socket_path, struct signer_cl
 struct signer_client *signer_client_free(struct signer_client *c);
 DEFINE_FREEP(struct signer_client, signer_client)
 
-/* What was last heard. */
+/* What was last heard. Until then, and without a connection, the vault counts as sealed. */
 bool signer_client_is_connected(const struct signer_client *c);
 enum vault_state signer_client_vault(const struct signer_client *c);
 size_t signer_client_n_keys(const struct signer_client *c);
@@ -32,7 +33,8 @@ void signer_client_watch(struct signer_client *c, void (*fn)(void *userdata), vo
 
 /* Asks @request (its id is set here). @fn runs exactly once, never before this returns, unless
  * cancelled: with @answer (lent; it may take `request` out by clearing it) or with a negative errno
- * when the signer is not there, went away or did not answer in time. Returns 0, -ENOMEM, -EBUSY. */
+ * when the signer is not there, went away or did not answer in time. @fn and @ret may be NULL.
+ * Returns 0, -ENOMEM, -EBUSY. */
 typedef void (*signer_answer_fn)(int r, struct signer_answer *answer, void *userdata);
 int signer_client_ask(struct signer_client *c, const struct signer_request *request,
                       signer_answer_fn fn, void *userdata, struct signer_call **ret);

@@ -5,9 +5,11 @@
 #pragma once
 #include "common/macros.h"
 #include <stdbool.h>
+#include <stddef.h>
 
 #define TOKEN_BYTES 32
 #define TOKEN_LEN   43
+#define TOKEN_FILE  "token"
 
 struct tokens;
 
@@ -18,4 +20,4 @@ struct tokens *tokens_free(struct tokens *t);
 DEFINE_FREEP(struct tokens, tokens)
 
 /* @value: the raw Authorization header. Compared as a whole and in constant time. */
-bool tokens_accept(const struct tokens *t, const char *value);
+bool tokens_accept(const struct tokens *t, const char *value, size_t len);

@@ -1,0 +1,51 @@
+/* aws_api.h - one AWS call from its parameters to its answer: signed by mfad-signer, sent by mfad-fetch.
+ * Owns:  the calls under way, with the code of each until its fate is known.
+ * Calls: signer_client.h, fetcher.h, aws_clock.h, failure.h.
+ * Limit: AWS_API_CALLS_MAX calls at once. Nothing is ever sent twice. */
+#pragma once
+#include "common/aws_request.h"
+#include "common/encode.h"
+#include "common/macros.h"
+#include "daemon/front/failure.h"
+#include <systemd/sd-event.h>
+
+#define AWS_API_CALLS_MAX 4
+
+struct aws_api;
+struct aws_api_call;
+struct aws_clock;
+struct signer_client;
+
+struct aws_api_request {
+        enum aws_op op;
+        const char *key;
+        const char *region;       /* "" for the default */
+        const char *endpoint_url; /* "" for AWS's own */
+        const char *ca_bundle;    /* "" for the system's */
+        const char *mfa_serial;   /* GetSessionToken only, as the next two */
+        const char *mfa_code;
+        uint32_t duration_sec;
+};
+
+/* @clock and @signer are lent until aws_api_free(); @fetch_path is copied. */
+int aws_api_new(sd_event *event, struct signer_client *signer, struct aws_clock *clock,
+                const char *fetch_path, struct aws_api **ret);
+/* Ends the calls under way; their callbacks do not run. */
+struct aws_api *aws_api_free(struct aws_api *a);
+DEFINE_FREEP(struct aws_api, aws_api)
+
+/* On success @failure is NULL and @answer is FETCH_OK; it may be robbed of its creds. On failure
+ * @answer is NULL. Both are lent. */
+typedef void (*aws_api_fn)(const struct failure *failure, struct fetch_answer *answer,
+                           void *userdata);
+/* @request is copied. @fn runs exactly once, never before this returns, unless cancelled.
+ * Returns 0, -ENOMEM or -EBUSY. */
+int aws_api_ask(struct aws_api *a, const struct aws_api_request *request, aws_api_fn fn,
+                void *userdata, struct aws_api_call **ret);
+/* After this @fn will not run, and the call is broken off, so its code may be burnt. NULL is allowed.
+ * Always returns NULL. */
+struct aws_api_call *aws_api_call_cancel(struct aws_api_call *call);
+
+/* What time it is for AWS, and that minus our wall clock. */
+int64_t aws_api_now_sec(const struct aws_api *a);
+int64_t aws_api_clock_offset_sec(const struct aws_api *a);

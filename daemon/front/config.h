@@ -1,0 +1,33 @@
+/* config.h - mfad.conf and its drop-ins.
+ * Owns:  the values; copied by whoever keeps them.
+ * Calls: ini.h, fs.h.
+ * Limit: CONFIG_FILE_MAX bytes a file, CONFIG_DROPINS_MAX files in mfad.conf.d. */
+#pragma once
+#include "common/encode.h"
+#include "common/fs.h"
+#include <stdint.h>
+
+#define CONFIG_FILE_MAX    ((size_t)64 * 1024)
+#define CONFIG_DROPINS_MAX 64
+
+#define CONFIG_DEFAULT_PORT         9912
+#define CONFIG_DEFAULT_DURATION_SEC (12 * 60 * 60)
+
+struct config {
+        uint16_t port;
+        char default_profile[KEY_NAME_MAX + 1]; /* "" when not set */
+        uint32_t duration_sec;
+        char aws_config_file[PATH_LEN_MAX];
+        char aws_credentials_file[PATH_LEN_MAX];
+};
+
+/* "file:line: what is wrong" */
+#define CONFIG_ERROR_MAX (PATH_LEN_MAX + 256)
+
+/* Reads @places->config/mfad.conf, then "*.conf" in mfad.conf.d in the order of their names; a later value
+ * replaces an earlier one, a missing file counts as empty. Returns 0, or a negative errno with the
+ * sentence in @ret_error. */
+int config_load(const struct fs_places *places, struct config *ret,
+                char ret_error[CONFIG_ERROR_MAX]);
+/* "90m", "12h", "3600s", "3600": AWS_DURATION_SEC_MIN to _MAX. Returns 0 or -EINVAL. */
+int config_parse_duration(const char *text, uint32_t *ret_sec);

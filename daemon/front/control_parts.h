@@ -1,0 +1,26 @@
+/* control_parts.h - what org.mfad.Control works on.
+ * Owns:  nothing.
+ * Calls: nothing.
+ * Limit: none. */
+#pragma once
+#include <stdint.h>
+
+struct aws_api;
+struct config;
+struct profiles;
+struct sessions;
+struct signer_client;
+
+/* What the methods work on; all of it is lent until control_free(). */
+struct control_parts {
+        struct sessions *sessions;
+        struct profiles *profiles;
+        struct signer_client *signer;
+        struct aws_api *aws;
+        const struct config *config;
+        uint16_t http_port;
+        /* Drops every secret by replacing this process image, which answers on @ack_fd (taken; negative
+         * for nobody). Does not return. */
+        void (*lock)(int ack_fd, void *userdata);
+        void *lock_userdata;
+};

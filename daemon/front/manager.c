@@ -1,0 +1,263 @@
+#include "daemon/front/manager.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "daemon/front/attempts.h"
+#include "daemon/front/aws_api.h"
+#include "daemon/front/aws_clock.h"
+#include "daemon/front/config.h"
+#include "daemon/front/control.h"
+#include "daemon/front/control_parts.h"
+#include "daemon/front/endpoint.h"
+#include "daemon/front/fetcher.h"
+#include "daemon/front/http_in.h"
+#include "daemon/front/lock.h"
+#include "daemon/front/notify.h"
+#include "daemon/front/profiles.h"
+#include "daemon/front/session.h"
+#include "daemon/front/signer_client.h"
+#include "daemon/front/tokens.h"
+#include "daemon/shared/listen.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define DAY_SEC (24 * 60 * 60)
+
+struct manager {
+        char **argv;
+        char status[96]; /* as last told */
+        sd_event *event;
+        struct signer_client *signer;
+        struct aws_clock *clock;
+        struct attempts *attempts;
+        struct aws_api *aws;
+        struct sessions *sessions;
+        struct profiles *profiles;
+        struct tokens *tokens;
+        struct endpoint *endpoint;
+        struct http_in *http;
+        struct control *control;
+};
+
+/* "unlocked until 18:20", for `systemctl --user status`. */
+static void describe(const struct manager *m, char *out, size_t size) {
+        const struct session *s;
+        int64_t ends = 0;
+        size_t n = 0;
+        time_t t;
+        struct tm tm;
+        char at[32];
+
+        for (size_t i = 0; (s = sessions_at(m->sessions, i)); i++) {
+                if (!session_creds(s))
+                        continue;
+                if (n++ == 0 || session_expires_wall_sec(s) < ends)
+                        ends = session_expires_wall_sec(s);
+        }
+        t = (time_t)ends;
+        if (n == 0 || !localtime_r(&t, &tm) ||
+            strftime(at, sizeof(at), ends - clock_wall_sec() < DAY_SEC ? "%H:%M" : "%a %H:%M",
+                     &tm) == 0)
+                (void)snprintf(out, size, "%s", n == 0 ? "locked" : "unlocked");
+        else if (n == 1)
+                (void)snprintf(out, size, "unlocked until %s", at);
+        else
+                (void)snprintf(out, size, "%zu keys unlocked, the first until %s", n, at);
+}
+
+/* @more: further lines, or "". Only what is new is told. */
+static void tell_systemd(struct manager *m, const char *more) {
+        char status[96], text[128];
+
+        describe(m, status, sizeof(status));
+        if (!*more && strcmp(status, m->status) == 0)
+                return;
+        strcpy(m->status, status);
+        (void)snprintf(text, sizeof(text), "%sSTATUS=%s", more, status); /* see their sizes */
+        notify_send(text);
+}
+
+static void on_session_changed(_unused_ const struct session *session, void *userdata) {
+        tell_systemd(userdata, "");
+}
+
+static void on_signer_changed(void *userdata) {
+        struct manager *m = userdata;
+
+        control_changed(m->control);
+}
+
+/* Whatever any library has left in memory goes with the process image; the listeners stay open. */
+static void lock(int ack_fd, void *userdata) {
+        struct manager *m = userdata;
+        struct listen_set set = {.fds = {{.name = "http", .fd = -EBADF},
+                                         {.name = "http6", .fd = -EBADF},
+                                         {.name = "control", .fd = -EBADF},
+                                         {.name = "ack", .fd = ack_fd}},
+                                 .n = 4};
+
+        log_notice("locking: starting afresh");
+        set.fds[2].fd = fcntl(control_listen_fd(m->control), F_DUPFD_CLOEXEC, 3);
+        if (set.fds[2].fd >= 0)
+                m->control = control_free(m->control); /* those who wait hear it */
+        else
+                set.fds[2].fd = control_listen_fd(m->control); /* those who wait are cut off */
+        http_in_detach(m->http, &set.fds[0].fd, &set.fds[1].fd);
+        /* no mfad-fetch may go on with a request of ours */
+        m->sessions = sessions_free(m->sessions);
+        m->aws = aws_api_free(m->aws);
+        lock_become_new(m->argv, &set);
+}
+
+static int on_lock_signal(_unused_ sd_event_source *s, _unused_ const struct signalfd_siginfo *info,
+                          void *userdata) {
+        lock(-EBADF, userdata);
+        return 0;
+}
+
+static int on_end_signal(sd_event_source *s, _unused_ const struct signalfd_siginfo *info,
+                         _unused_ void *userdata) {
+        /* only fails when the loop has ended already */
+        (void)sd_event_exit(sd_event_source_get_event(s), 0);
+        return 0;
+}
+
+static int open_event(struct manager *m) {
+        const struct {
+                int number;
+                sd_event_signal_handler_t fn;
+        } signals[] = {
+                {SIGTERM, on_end_signal}, {SIGINT, on_end_signal}, {SIGUSR1, on_lock_signal}};
+        sigset_t mask;
+        int r;
+
+        r = sd_event_new(&m->event);
+        if (r < 0)
+                return r;
+        (void)sigemptyset(&mask);        /* cannot fail on these */
+        (void)sigaddset(&mask, SIGCHLD); /* sd_event_add_child(3) wants it blocked */
+        for (size_t i = 0; i < ELEMENTSOF(signals); i++)
+                (void)sigaddset(&mask, signals[i].number);
+        if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
+                return -errno;
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(signals); i++)
+                r = sd_event_add_signal(m->event, NULL, signals[i].number, signals[i].fn, m);
+        if (r < 0)
+                return r;
+        return sd_event_set_watchdog(m->event, true);
+}
+
+static int make_core(struct manager *m, const struct manager_start *start) {
+        char path[PATH_LEN_MAX];
+        int r;
+
+        r = fs_join(path, sizeof(path), start->runtime_dir, "sign");
+        if (r >= 0)
+                r = signer_client_new(m->event, path, &m->signer);
+        if (r >= 0)
+                r = aws_clock_new(start->runtime_dir_fd, &m->clock);
+        if (r >= 0)
+                r = attempts_new(start->runtime_dir_fd, &m->attempts);
+        if (r >= 0)
+                r = fetcher_find(path);
+        if (r >= 0)
+                r = aws_api_new(m->event, m->signer, m->clock, path, &m->aws);
+        if (r >= 0)
+                r = sessions_new(m->event, m->aws, m->attempts, &m->sessions);
+        if (r >= 0)
+                r = profiles_new(start->config, m->signer, &m->profiles);
+        return r;
+}
+
+static int make_faces(struct manager *m, const struct manager_start *start, int *http_fd,
+                      int *http6_fd, int *control_fd) {
+        struct control_parts parts = {.sessions = m->sessions,
+                                      .profiles = m->profiles,
+                                      .signer = m->signer,
+                                      .aws = m->aws,
+                                      .config = start->config,
+                                      .http_port = start->http_port,
+                                      .lock = lock,
+                                      .lock_userdata = m};
+        int r;
+
+        r = tokens_new(start->runtime_dir_fd, &m->tokens);
+        if (r < 0)
+                return log_error(r, "cannot use the client token \"%s/token\"", start->runtime_dir);
+        r = endpoint_new(m->event, m->sessions, m->profiles, m->tokens, m->signer, &m->endpoint);
+        if (r >= 0)
+                r = http_in_new(m->event, TAKE_FD(*http_fd), TAKE_FD(*http6_fd), start->http_port,
+                                m->endpoint, &m->http);
+        if (r < 0)
+                return log_error(r, "cannot serve HTTP");
+        r = control_new(m->event, TAKE_FD(*control_fd), &parts, &m->control);
+        if (r >= 0)
+                r = sessions_watch(m->sessions, on_session_changed, m);
+        if (r < 0)
+                return log_error(r, "cannot serve the control socket");
+        signer_client_watch(m->signer, on_signer_changed, m);
+        return 0;
+}
+
+int manager_new(const struct manager_start *start, struct manager **ret) {
+        _cleanup_(fd_closep) int http_fd = start->http_fd;
+        _cleanup_(fd_closep) int http6_fd = start->http6_fd;
+        _cleanup_(fd_closep) int control_fd = start->control_fd;
+        _cleanup_(manager_freep) struct manager *m = NULL;
+        int r;
+
+        assert(ret);
+
+        m = calloc(1, sizeof(*m));
+        if (!m)
+                return log_error(-ENOMEM, "cannot start");
+        m->argv = start->argv;
+        r = open_event(m);
+        if (r < 0)
+                return log_error(r, "cannot make an event loop");
+        r = make_core(m, start);
+        if (r < 0)
+                return log_error(r, "cannot start");
+        r = make_faces(m, start, &http_fd, &http6_fd, &control_fd);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(m);
+        return 0;
+}
+
+struct manager *manager_free(struct manager *m) {
+        if (!m)
+                return NULL;
+        if (m->signer)
+                signer_client_watch(m->signer, NULL, NULL);
+        (void)control_free(m->control); /* all of these return NULL */
+        (void)http_in_free(m->http);
+        (void)endpoint_free(m->endpoint);
+        (void)tokens_free(m->tokens);
+        (void)profiles_free(m->profiles);
+        (void)sessions_free(m->sessions);
+        (void)aws_api_free(m->aws);
+        (void)attempts_free(m->attempts);
+        (void)aws_clock_free(m->clock);
+        (void)signer_client_free(m->signer);
+        (void)sd_event_unref(m->event);
+        free(m);
+        return NULL;
+}
+
+int manager_run(struct manager *m) {
+        struct signer_request status = {.type = SIGNER_REQUEST_STATUS};
+        int r;
+
+        tell_systemd(m, "READY=1\n");
+        /* which keys there are decides what the first request hears; nobody waits for it */
+        r = signer_client_ask(m->signer, &status, NULL, NULL, NULL);
+        if (r < 0)
+                (void)log_warning(r, "cannot ask mfad-signer");
+        r = sd_event_loop(m->event);
+        notify_send("STOPPING=1");
+        return r < 0 ? log_error(r, "the event loop failed") : r;
+}

@@ -1,0 +1,28 @@
+/* manager.h - mfad's parts, put together: who is made in which order, who hears of whom, and the lock.
+ * Owns:  every part and the event loop.
+ * Calls: all of daemon/front.
+ * Limit: one event loop, no threads, no timer while nothing is unlocked. */
+#pragma once
+#include "common/macros.h"
+#include <stdint.h>
+
+struct config;
+struct manager;
+
+struct manager_start {
+        char **argv;                 /* of the new image when we are locked */
+        const struct config *config; /* these are lent until manager_free() */
+        const char *runtime_dir;
+        int runtime_dir_fd;
+        int http_fd; /* these are taken, also on failure; [::1] may be negative */
+        int http6_fd;
+        int control_fd;
+        uint16_t http_port;
+};
+
+/* Logs why it fails. */
+int manager_new(const struct manager_start *start, struct manager **ret);
+struct manager *manager_free(struct manager *m);
+DEFINE_FREEP(struct manager, manager)
+/* Tells the service manager that we are ready, and serves until SIGTERM or SIGINT. SIGUSR1 locks. */
+int manager_run(struct manager *m);
