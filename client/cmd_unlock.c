@@ -149,7 +149,7 @@ static enum exit_code take_duration(const struct args *args, uint32_t *ret_sec) 
 enum exit_code cmd_unlock(const struct args *args) {
         _cleanup_(link_freep) struct link *control = NULL;
         _cleanup_(code_wipe) struct code c = {0};
-        char given[16];
+        char given[16] = "";
         bool is_given = take_words(args, given), is_taken = is_given && take_code(given, &c);
         enum exit_code code;
         uint32_t duration_sec;

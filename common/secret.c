@@ -35,7 +35,7 @@ static int map_secretmem(char *at) {
                 p = mmap(at, SECRET_ARENA_LEN, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
                          0);
         /* an open descriptor could be taken with pidfd_getfd(2) by whoever may ptrace us */
-        fd = fd_close(fd);
+        (void)fd_close(fd);
         return p == MAP_FAILED ? -ENOMEM : 0;
 }
 

@@ -87,7 +87,7 @@ int sockdiag_peer_uid(int fd, const struct sockaddr_in *peer, const struct socka
                                             .idiag_dport = local->sin_port,
                                             .idiag_src[0] = peer->sin_addr.s_addr,
                                             .idiag_dst[0] = local->sin_addr.s_addr};
-        struct inet_diag_msg answer;
+        struct inet_diag_msg answer = {0};
         int r;
 
         r = ask(fd, &id, &answer);
@@ -109,7 +109,7 @@ int sockdiag_peer_uid(int fd, const struct sockaddr_in *peer, const struct socka
 int sockdiag_listener_uid(int fd, uint16_t port, uid_t *ret_uid) {
         const struct inet_diag_sockid id = {.idiag_sport = htons(port),
                                             .idiag_src[0] = htonl(INADDR_LOOPBACK)};
-        struct inet_diag_msg answer;
+        struct inet_diag_msg answer = {0};
         int r;
 
         r = ask(fd, &id, &answer);

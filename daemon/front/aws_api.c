@@ -64,9 +64,13 @@ struct aws_api_call *aws_api_call_cancel(struct aws_api_call *call) {
 static void finish(struct aws_api_call *call, const struct failure *failure,
                    struct fetch_answer *answer) {
         struct failure copy = failure ? *failure : (struct failure){0};
-        aws_api_fn fn = call->fn;
-        void *userdata = call->userdata;
+        aws_api_fn fn;
+        void *userdata;
 
+        assert(call);
+
+        fn = call->fn;
+        userdata = call->userdata;
         (void)aws_api_call_cancel(call); /* always NULL */
         fn(failure ? &copy : NULL, failure ? NULL : answer, userdata);
 }

@@ -26,9 +26,9 @@ static const char try_again[] = "Try again in a minute.";
 static const struct failure_row rows[_FAILURE_MAX] = {
         [FAILURE_NONE] = {"none", "org.mfad.Control.Locked", 403, "MfadLocked", "locked",
                           "Run: mfactl unlock", NULL},
-        [FAILURE_SEALED] = {"sealed", "org.mfad.Control.Sealed", 403, "MfadSealed",
+        [FAILURE_SEALED] = {"sealed", "org.mfad.Control.Sealed", 403, "MfadLocked",
                             "the vault is sealed", "Run: mfactl unlock", NULL},
-        [FAILURE_NO_VAULT] = {"no_vault", "org.mfad.Control.NoVault", 403, "MfadNoVault",
+        [FAILURE_NO_VAULT] = {"no_vault", "org.mfad.Control.NoVault", 403, "MfadLocked",
                               "there is no vault yet", "Run: mfactl init", NULL},
         [FAILURE_UNKNOWN_KEY] = {"unknown_key", "org.mfad.Control.UnknownKey", 400,
                                  "MfadUnknownKey", "the vault has no such key",

@@ -150,7 +150,7 @@ int fetcher_start(sd_event *event, const char *path, const struct fetch_request 
         _cleanup_(fetcher_freep) struct fetcher *f = NULL;
         _cleanup_(fd_closep) int child_fd = -EBADF;
         int fds[2], r;
-        pid_t pid;
+        pid_t pid = 0;
 
         assert(ret);
         assert(fn);

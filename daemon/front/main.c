@@ -9,6 +9,7 @@
 #include "common/sockdiag.h"
 #include "common/wiping.h"
 #include "daemon/front/config.h"
+#include "daemon/front/http_in.h"
 #include "daemon/front/lock.h"
 #include "daemon/front/manager.h"
 #include "daemon/shared/listen.h"
@@ -16,6 +17,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 static const char *const environment_allowed[] = {
@@ -30,6 +32,21 @@ static const char usage[] =
         "\n"
         "  --help     show this\n"
         "  --version  show the version\n";
+
+/* What is open besides HTTP connections: sockets, epolls, timers, a file being replaced. */
+#define OTHER_FDS_MAX 256
+
+/* The usual soft limit of 1024 would be reached before HTTP_CONNECTIONS_MAX is. */
+static void raise_descriptor_limit(void) {
+        struct rlimit limit;
+        rlim_t wanted = HTTP_CONNECTIONS_MAX + OTHER_FDS_MAX;
+
+        if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
+                return;
+        limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+        if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+                log_debug("cannot raise RLIMIT_NOFILE: %s", strerror(errno));
+}
 
 static int open_runtime_dir(const char *path) {
         int fd;
@@ -189,6 +206,7 @@ static int start(char *argv[]) {
         if (r < 0)
                 return log_error(r, "cannot make OpenSSL wipe its memory");
         wiping_install_json();
+        raise_descriptor_limit();
         r = process_clean_environment(environment_allowed);
         if (r < 0)
                 return log_error(r, "cannot clean the environment");

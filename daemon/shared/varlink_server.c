@@ -167,9 +167,7 @@ static int call_run(struct varlink_server *s, struct varlink_call *call, const c
 
         if (is_reserved(call->connection) && !(m && m->is_urgent))
                 return -EPROTO;
-        if (!dot)
-                call_error_about(call, "org.varlink.service.MethodNotFound", "method", name);
-        else if (!interface)
+        if (dot && !interface)
                 varlink_call_error(call, "org.varlink.service.InterfaceNotFound",
                                    json_pack("{s:s%}", "interface", name, interface_len));
         else if (!m)
