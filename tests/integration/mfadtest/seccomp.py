@@ -1,0 +1,31 @@
+"""Makes memfd_secret(2) fail in a program to be started, so that its arena can be read by root and
+the fallback is tested. Without a library: a classic BPF filter by prctl(2)."""
+import ctypes
+import struct
+
+PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
+RET_ALLOW, RET_ERRNO, ENOSYS = 0x7fff0000, 0x00050000, 38
+LOAD_WORD, JUMP_EQUAL, RETURN = 0x20, 0x15, 0x06
+SYS_MEMFD_SECRET = 447  # the same number on every architecture
+
+
+class Program(ctypes.Structure):
+    _fields_ = [('len', ctypes.c_ushort), ('filter', ctypes.c_void_p)]
+
+
+def instruction(code, k, jump_true=0, jump_false=0):
+    return struct.pack('HBBI', code, jump_true, jump_false, k)
+
+
+def deny_memfd_secret():
+    """For preexec_fn."""
+    text = b''.join([instruction(LOAD_WORD, 0),  # seccomp_data.nr
+                     instruction(JUMP_EQUAL, SYS_MEMFD_SECRET, 0, 1),
+                     instruction(RETURN, RET_ERRNO | ENOSYS),
+                     instruction(RETURN, RET_ALLOW)])
+    buffer = ctypes.create_string_buffer(text, len(text))
+    program = Program(len(text) // 8, ctypes.cast(buffer, ctypes.c_void_p))
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) or \
+            libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(program), 0, 0):
+        raise OSError(ctypes.get_errno(), 'prctl')

@@ -1,0 +1,202 @@
+"""mfad and mfad-signer in a throw-away home, configured for a simulated AWS."""
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+
+from mfadtest import client, web
+from mfadtest.processes import Program, wait_until
+from mfadtest.varlink import Varlink, VarlinkError
+
+# long, so that what is left of a copy is not soon overwritten by something else of its size
+PASSPHRASE = 'correct horse battery staple, and then ' + 'Zq7vXw2KpLm9TrBn ' * 8
+
+
+def free_port():
+    """A port that is free on both loopback addresses, as far as anybody can know."""
+    while True:
+        with socket.socket() as s:
+            s.bind(('127.0.0.1', 0))
+            port = s.getsockname()[1]
+        with socket.socket(socket.AF_INET6) as s6:
+            try:
+                s6.bind(('::1', port))
+            except OSError as e:
+                if e.errno == 98:  # EADDRINUSE; without IPv6 the question does not arise
+                    continue
+        return port
+
+
+class Stack:
+    """@simulator: an awssim.client.AwsSim. Nothing is started until somebody asks for it."""
+
+    def __init__(self, build, simulator, template=None, use_https=True):
+        self.build, self.simulator, self.use_https = build, simulator, use_https
+        self.folder = tempfile.mkdtemp(prefix='mfad-')
+        self.home = os.path.join(self.folder, 'home')
+        self.runtime = os.path.join(self.folder, 'run')
+        self.data = os.path.join(self.home, '.local', 'share', 'mfad')
+        self.sockets = os.path.join(self.runtime, 'mfad')
+        self.port = free_port()
+        self.passphrase = PASSPHRASE
+        for folder in (self.home, self.runtime):
+            os.mkdir(folder, 0o700)
+        self.environment = {'HOME': self.home, 'XDG_RUNTIME_DIR': self.runtime, 'PATH': '/usr/bin:/bin',
+                            'LANG': 'C.UTF-8'}
+        self.write_configuration()
+        if template:
+            os.makedirs(os.path.dirname(self.data), 0o700)
+            shutil.copytree(template, self.data)
+            # as after `init --remove-plain-keys`: else every SDK would take the plain key and never ask us
+            os.unlink(os.path.join(self.home, '.aws/credentials'))
+        self.front = self.program(build.front)
+        self.signer = self.program(build.signer)
+
+    # files
+
+    def write(self, path, text, mode=0o600):
+        """@path is relative to the home."""
+        full = os.path.join(self.home, path)
+        os.makedirs(os.path.dirname(full), 0o700, exist_ok=True)
+        with open(os.open(full, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), 'w', encoding='utf-8') as f:
+            f.write(text)
+        return full
+
+    def read(self, path):
+        with open(os.path.join(self.home, path), encoding='utf-8') as f:
+            return f.read()
+
+    def write_configuration(self):
+        key = self.simulator.key()
+        self.write('.config/mfad/mfad.conf', f'[mfad]\nport = {self.port}\n')
+        where = f'endpoint_url = {self.simulator.http_url}\n'
+        if self.use_https:
+            where = f'endpoint_url = {self.simulator.url}\nca_bundle = {self.simulator.ca_file}\n'
+        self.write('.aws/config', '[default]\nregion = us-east-1\n'
+                   f'mfa_serial = {self.simulator.serial()}\n{where}')
+        self.write('.aws/credentials', f'[default]\naws_access_key_id = {key["id"]}\n'
+                   f'aws_secret_access_key = {key["secret"]}\n')
+
+    # programs
+
+    def program(self, path, preexec_fn=None, **environment):
+        name = os.path.basename(path)
+        return Program([path], {**self.sanitizer_environment(), **self.environment, **environment},
+                       os.path.join(self.folder, name + '.log'), preexec_fn)
+
+    def sanitizer_environment(self):
+        return {'ASAN_OPTIONS': 'detect_leaks=1:abort_on_error=0:disable_coredump=0', 'UBSAN_OPTIONS': 'print_stacktrace=1'}
+
+    def start(self):
+        self.signer.start()
+        self.front.start()
+        return self
+
+    def programs(self):
+        return [self.front, self.signer]
+
+    def stop(self):
+        """Ends both. Returns everything that was wrong with how they went."""
+        problems = [p.terminate() for p in self.programs()]
+        for p in self.programs():
+            if os.path.exists(p.log_path):
+                problems += p.complaints()
+        return [p for p in problems if p]
+
+    def remove(self):
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def logs(self):
+        """{program: text} of what was logged so far."""
+        return {p.name: p.log() for p in self.programs() if os.path.exists(p.log_path)}
+
+    # talking to them
+
+    def mfactl(self, *arguments, **more):
+        environment = {**self.sanitizer_environment(), **self.environment, **more.pop('environment', {})}
+        return client.run_mfactl(self.build.mfactl, arguments, environment, **more)
+
+    def terminal(self, *arguments, **more):
+        return client.Terminal(self.build.mfactl, arguments,
+                               {**self.sanitizer_environment(), **self.environment}, **more)
+
+    def socket_path(self, name):
+        return os.path.join(self.sockets, name)
+
+    def control(self, **more):
+        return Varlink(self.socket_path('control'), 'org.mfad.Control', **more)
+
+    def vault(self, **more):
+        return Varlink(self.socket_path('vault'), 'org.mfad.Vault', **more)
+
+    def status(self):
+        with self.control() as c:
+            return c.call('GetStatus')
+
+    def vault_status(self):
+        with self.vault() as v:
+            return v.call('GetStatus')
+
+    @property
+    def token(self):
+        with open(self.socket_path('token'), encoding='ascii') as f:
+            return f.read()
+
+    def get(self, path='/', *more, token=None, **options):
+        return web.get(self.port, self.token if token is None else token, path, *more, **options)
+
+    def open_vault(self):
+        with self.vault() as v:
+            v.call('Open', passphrase=self.passphrase)
+        wait_until(lambda: self.status()['vault'] == 'open', what='mfad hears that the vault is open')
+
+    def unlock(self, code=None, **parameters):
+        """By Varlink, with a fresh code."""
+        with self.control() as c:
+            return c.call('Unlock', code=code or self.simulator.fresh_code(), **parameters)
+
+    def unlock_error(self, code=None, **parameters):
+        """The VarlinkError of an unlock that must fail."""
+        try:
+            answer = self.unlock(code, **parameters)
+        except VarlinkError as e:
+            return e
+        raise AssertionError(f'unlock succeeded: {answer}')
+
+    def unlocked(self):
+        self.open_vault()
+        self.unlock()
+        return self
+
+    def posts(self, action='GetSessionToken'):
+        """What the simulator got."""
+        return self.simulator.log(action)
+
+    def client_environment(self, profile=None):
+        """What `mfactl env` gives, applied to an empty environment."""
+        return {**self.environment, **self.mfactl_env(profile), 'AWS_DEFAULT_REGION': 'us-east-1'}
+
+    def mfactl_env(self, profile=None):
+        """What the output of `mfactl env` sets, as a real shell understands it."""
+        done = self.mfactl('env', *(['--profile', profile] if profile else []))
+        assert done.code == client.OK, done
+        shell = subprocess.run(['/bin/sh', '-c', 'eval "$1"; env -0', 'sh', done.out], check=True,
+                               env={'PATH': '/usr/bin:/bin'}, capture_output=True, text=True)
+        pairs = dict(line.split('=', 1) for line in shell.stdout.split('\0') if '=' in line)
+        return {k: v for k, v in pairs.items() if k not in ('PWD', 'SHLVL', '_', 'OLDPWD', 'PATH')}
+
+    def markers(self):
+        """What must never be logged, by name."""
+        found = {'passphrase': self.passphrase, 'long-term secret': self.simulator.key()['secret']}
+        with contextlib.suppress(OSError):
+            found['client token'] = self.token
+        return found
+
+    def credentials(self):
+        """The creds that are served now."""
+        answer = self.get()
+        assert answer.status == 200, answer
+        return json.loads(answer.body)

@@ -1,0 +1,191 @@
+"""mfactl env, exec and creds: what real shells make of it, and what it does not trust."""
+import json
+import os
+import resource
+import signal
+import subprocess
+
+import pytest
+from mfadtest import client
+from mfadtest.fake import CREDENTIALS, PLAIN, TOKEN, FakeError
+
+
+def printed(shell, text, before):
+    """What each variable is after @shell has evaluated @text, in an environment of @before."""
+    command = {'sh': ['/bin/sh', '-c', 'eval "$TEXT"; env -0'],
+               'sh unquoted': ['/bin/sh', '-c', 'eval $TEXT; env -0'],
+               'fish': ['fish', '--no-config', '-c', 'echo $TEXT | source; env -0'],
+               'csh': ['tcsh', '-f', '-c', 'eval "`printenv TEXT`"; env -0']}[shell]
+    done = subprocess.run(command, env={**before, 'TEXT': text}, capture_output=True, check=True)
+    assert done.stderr == b'', done.stderr
+    return dict(line.split('=', 1) for line in done.stdout.decode().split('\0') if '=' in line)
+
+
+SHADOWS = ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN', 'AWS_SECURITY_TOKEN',
+           'AWS_PROFILE', 'AWS_DEFAULT_PROFILE', 'AWS_WEB_IDENTITY_TOKEN_FILE', 'AWS_ROLE_ARN',
+           'AWS_CONTAINER_CREDENTIALS_RELATIVE_URI', 'AWS_CREDENTIAL_FILE', 'AWS_CREDENTIAL_EXPIRATION']
+
+
+@pytest.mark.parametrize('shell', ['sh', 'fish', 'csh'])
+@pytest.mark.parametrize('runtime', ['run', "a b  c'd", '$(id)`id`$HOME', 'x!y\\z\\', '"&;|<>(){}*?[~#'])
+def test_env_in_real_shells_with_hostile_paths(make_fake, shell, runtime):
+    fake = make_fake(runtime_name=runtime)
+    before = {**fake.environment, **dict.fromkeys(SHADOWS, 'stale'), 'no_proxy': "it's,$(id)"}
+    done = fake.mfactl('env', '--shell', shell, '--profile', 'work', environment=before)
+    assert done.code == client.OK, done
+    after = printed(shell, done.out, before)
+    assert after['AWS_CONTAINER_CREDENTIALS_FULL_URI'] == f'http://127.0.0.1:{fake.port}/profile/work'
+    assert after['AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE'] == os.path.join(fake.sockets, 'token')
+    assert after['AWS_CONTAINER_AUTHORIZATION_TOKEN'] == TOKEN
+    assert after['AWS_EC2_METADATA_DISABLED'] == 'true'
+    assert after['no_proxy'] == after['NO_PROXY'] == "it's,$(id),127.0.0.1"
+    assert not set(after) & set(SHADOWS)
+
+
+@pytest.mark.parametrize('shell', ['sh unquoted', 'csh'])
+def test_env_survives_a_forgotten_quote(fake, shell):
+    done = fake.mfactl('env', '--shell', shell.split()[0])
+    assert printed(shell, done.out, fake.environment)['AWS_EC2_METADATA_DISABLED'] == 'true'
+
+
+def test_env_takes_the_shell_from_the_environment(fake):
+    assert 'set -gx ' in fake.mfactl('env', environment={'SHELL': '/usr/bin/fish'}).out
+    assert 'setenv ' in fake.mfactl('env', environment={'SHELL': '/bin/tcsh'}).out
+    assert 'export ' in fake.mfactl('env', environment={'SHELL': '/opt/odd'}).out
+
+
+def test_env_default_profile_has_a_path_that_is_not_empty(fake):
+    after = printed('sh', fake.mfactl('env').out, fake.environment)
+    assert after['AWS_CONTAINER_CREDENTIALS_FULL_URI'] == f'http://127.0.0.1:{fake.port}/'
+
+
+def test_env_token_file_only(fake):
+    before = {**fake.environment, 'AWS_CONTAINER_AUTHORIZATION_TOKEN': 'stale'}
+    done = fake.mfactl('env', '--token-file-only', '--shell', 'sh')
+    assert TOKEN not in done.out
+    assert 'AWS_CONTAINER_AUTHORIZATION_TOKEN' not in printed('sh', done.out, before)
+
+
+def test_env_brings_the_region_of_the_profile(fake):
+    fake.write('.aws/config', '[profile work]\nregion = eu-central-1\n')
+    done = fake.mfactl('env')
+    assert "AWS_REGION='eu-central-1'" in done.out and "AWS_DEFAULT_REGION='eu-central-1'" in done.out
+    assert 'REGION' not in fake.mfactl('env', environment={'AWS_REGION': 'us-east-1'}).out
+
+
+def test_env_warns_of_a_key_that_shadows_us(fake):
+    fake.write('.aws/credentials', PLAIN)
+    done = fake.mfactl('env')
+    assert done.code == client.OK and '[default]' in done.err, done
+    other = fake.write('elsewhere', '')
+    done = fake.mfactl('env', environment={'AWS_SHARED_CREDENTIALS_FILE': other})
+    assert '[default]' not in done.err
+
+
+def test_env_holds_while_locked_but_not_for_unknown_profiles(fake):
+    fake.answers['Control.GetCredentials'] = FakeError('Locked', message='locked')
+    done = fake.mfactl('env')
+    assert done.code == client.OK and 'FULL_URI' in done.out and done.err == '', done
+    for name in ('UnknownProfile', 'RoleProfile'):
+        fake.answers['Control.GetCredentials'] = FakeError(name, message='the reason')
+        done = fake.mfactl('env', '--profile', 'x')
+        assert done.code == client.FAILURE and done.out == '' and 'the reason' in done.err, done
+
+
+def test_env_holds_while_sealed_when_nobody_knows_the_keys(fake):
+    fake.vault_state = 'sealed'
+    fake.answers['Control.GetCredentials'] = FakeError('UnknownProfile', message='no default profile')
+    done = fake.mfactl('env')
+    assert done.code == client.OK and 'FULL_URI' in done.out, done
+
+
+def spoil_mode(fake):
+    os.chmod(os.path.join(fake.sockets, 'token'), 0o640)
+
+
+def spoil_link(fake):
+    path = os.path.join(fake.sockets, 'token')
+    os.rename(path, path + '.real')
+    os.symlink(path + '.real', path)
+
+
+def spoil_content(fake):
+    fake.write(os.path.join(fake.sockets, 'token'), TOKEN + '\n')
+
+
+def spoil_missing(fake):
+    os.unlink(os.path.join(fake.sockets, 'token'))
+
+
+def spoil_folder(fake):
+    os.chmod(fake.sockets, 0o750)
+
+
+def spoil_listener(fake):
+    fake.http.close()
+
+
+@pytest.mark.parametrize('spoil', [spoil_mode, spoil_link, spoil_content, spoil_missing, spoil_folder,
+                                   spoil_listener])
+def test_env_and_exec_refuse_what_they_cannot_trust(fake, spoil):
+    spoil(fake)
+    for arguments in (['env'], ['exec', '--', 'echo', 'ran']):
+        done = fake.mfactl(*arguments)
+        assert done.code == client.NOT_RUNNING and done.out == '' and done.err, done
+
+
+def test_sudo_is_refused(fake):
+    done = fake.mfactl('status', environment={'SUDO_UID': str(os.getuid() + 1)})
+    assert done.code == client.NOT_RUNNING and 'sudo' in done.err, done
+
+
+# exec and creds
+
+def test_exec_becomes_the_command(fake):
+    done = fake.mfactl('exec', '--profile', 'work', '--', 'sh', '-c', 'env -0; exit 42',
+                       environment={'AWS_PROFILE': 'stale'})
+    assert done.code == 42, done
+    after = dict(line.split('=', 1) for line in done.out.split('\0') if '=' in line)
+    assert after['AWS_CREDENTIAL_EXPIRATION'] == CREDENTIALS['expiration']
+    assert after['AWS_CONTAINER_AUTHORIZATION_TOKEN'] == TOKEN and 'AWS_PROFILE' not in after
+    assert not any(CREDENTIALS[s] in done.out for s in ('secret_access_key', 'session_token'))
+    assert fake.called('Control.GetCredentials') == [{'profile': 'work'}]
+
+
+def test_exec_leaves_options_to_the_command(fake):
+    assert fake.mfactl('exec', 'echo', '--profile', 'x').out == '--profile x\n'
+
+
+def test_exec_that_cannot(fake):
+    assert fake.mfactl('exec', '--', '/nonexistent/program').code == 127
+    assert fake.mfactl('exec', '--', fake.write('not-executable', 'x')).code == 126
+
+
+@pytest.mark.sanitizers_no  # ASan lowers the limit by itself
+def test_exec_gives_back_what_it_inherited(fake):
+    def born():
+        os.umask(0o027)
+        resource.setrlimit(resource.RLIMIT_CORE, (4096, 8192))
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+
+    script = 'umask; ulimit -c; ulimit -H -c; grep SigIgn /proc/self/status; ls /proc/self/fd'
+    run = {'env': fake.environment, 'capture_output': True, 'text': True, 'preexec_fn': born, 'check': True}
+    bare = subprocess.run(['sh', '-c', script], **run).stdout
+    assert subprocess.run([fake.mfactl_path, 'exec', 'sh', '-c', script], **run).stdout == bare
+
+
+def test_exec_while_locked_runs_nothing(fake):
+    fake.answers['Control.GetCredentials'] = FakeError('Locked', message='locked. run: mfactl unlock')
+    done = fake.mfactl('exec', '--', 'echo', 'ran')
+    assert (done.code, done.out, done.err) == (client.LOCKED, '', 'mfactl: locked. run: mfactl unlock\n')
+
+
+def test_creds_for_credential_process(fake):
+    done = fake.mfactl('creds', '--profile', 'my profile')
+    assert done.code == client.OK and json.loads(done.out) == {
+        'Version': 1, 'AccessKeyId': 'ASIAFAKE', 'SecretAccessKey': 'fake/secret',
+        'SessionToken': 'fake+token==', 'Expiration': '2026-11-22T18:20:00Z', 'AccountId': '123456789012'}
+    assert fake.called('Control.GetCredentials') == [{'profile': 'my profile'}]
+    fake.answers['Control.GetCredentials'] = FakeError('Sealed', message='sealed')
+    done = fake.mfactl('creds')
+    assert (done.code, done.out) == (client.LOCKED, '') and 'mfactl unlock' in done.err, done
