@@ -13,6 +13,10 @@ DAY = datetime.timedelta(days=1)
 NAMES = [x509.DNSName('localhost'), x509.IPAddress(ipaddress.ip_address('127.0.0.1')),
          x509.IPAddress(ipaddress.ip_address('::1'))]
 WRONG_NAMES = [x509.DNSName('wrong.example')]
+# RFC 5280 section 4.2.1.3: an authority must say this, and Python from 3.13 on looks
+CA_USAGE = x509.KeyUsage(digital_signature=False, content_commitment=False, key_encipherment=False,
+                         data_encipherment=False, key_agreement=False, key_cert_sign=True, crl_sign=True,
+                         encipher_only=False, decipher_only=False)
 
 
 def name(text):
@@ -31,7 +35,7 @@ class Authority:
 
 def sign(subject, key, issuer, issuer_key, alternatives, since, until):
     """`alternatives`: None makes a certificate authority."""
-    now = datetime.datetime.utcnow()
+    now = datetime.datetime.now(datetime.timezone.utc)
     builder = (x509.CertificateBuilder().subject_name(subject).issuer_name(issuer)
                .public_key(key.public_key()).serial_number(x509.random_serial_number())
                .not_valid_before(now + since).not_valid_after(now + until)
@@ -39,7 +43,9 @@ def sign(subject, key, issuer, issuer_key, alternatives, since, until):
                .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
                .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()),
                               critical=False))
-    if alternatives is not None:
+    if alternatives is None:
+        builder = builder.add_extension(CA_USAGE, critical=True)
+    else:
         builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
     return builder.sign(issuer_key, hashes.SHA256())
 

@@ -7,7 +7,8 @@ exit code is 1 when a request was lost or a connection hung.
 Method: mfad and the bare server answer the same bytes; their runs alternate within each round, so that
 both meet the same machine. Each server has CPU 0 and the load generator CPU 1. CPU per request is the
 server's own time on the CPU (/proc/PID/schedstat) by the answers that arrived; the figure to trust on a
-shared machine, where requests per second vary threefold. Tables show medians.
+shared machine, where requests per second vary threefold. The load generator reads every header and
+compares every body. Tables show medians.
 """
 import argparse
 import os
@@ -78,12 +79,10 @@ class Tools:
         for name in ('bare-server', 'load'):
             subprocess.run(['cc', '-O2', '-Wall', '-Wextra', '-D_GNU_SOURCE', '-o', os.path.join(folder, name),
                             os.path.join(HERE, name + '.c')], check=True)
-        self.lengths = {}
         for is_keep in (True, False):
             request = web.request_bytes('/', stack.port, stack.token, close=not is_keep)
             answer = web.exchange(stack.port, request)
             assert answer.status == 200, answer
-            self.lengths[is_keep] = len(answer.raw)
             self.write(self.name('request', is_keep), request)
             self.write(self.name('answer', is_keep), answer.raw)
 
@@ -105,7 +104,7 @@ class Tools:
     def load(self, pid, port, is_keep, connections, requests):
         """(requests a second, microseconds of the server's CPU a request, slowest answer in ms)."""
         argv = [os.path.join(self.folder, 'load'), str(port), 'keep' if is_keep else 'close', str(connections),
-                str(requests), str(RUN_SEC), self.name('request', is_keep), str(self.lengths[is_keep])]
+                str(requests), str(RUN_SEC), self.name('request', is_keep), self.name('answer', is_keep)]
         before = on_cpu_sec(pid)
         done = subprocess.run(argv, capture_output=True, text=True, timeout=RUN_SEC + 20, check=False,
                               preexec_fn=lambda: pin(0, LOAD_CPU))
@@ -156,11 +155,12 @@ def show_case(name, ours, theirs, cpu_max, rate_min):
 
 
 def memory_kib(pid):
-    """(RSS, PSS), or None: of a process that is not dumpable only root may know the latter."""
+    """(RSS, PSS, written by it alone), or None: of a process that is not dumpable only root may know.
+    PSS depends on who else has the same libraries open; the last figure does not."""
     try:
         with open(f'/proc/{pid}/smaps_rollup', encoding='ascii') as f:
             values = {line.split(':')[0]: int(line.split()[1]) for line in f if line.endswith('kB\n')}
-        return values['Rss'], values['Pss']
+        return values['Rss'], values['Pss'], values['Private_Dirty']
     except PermissionError:
         return None
 
@@ -172,7 +172,8 @@ def show_memory(when, stack):
             say(f'{program.name:12} {when:12} only root can see this')
             continue
         note = verdict(found[1], at_most=4096) if program is stack.front and when == 'idle' else ''
-        say(f'{program.name:12} {when:12} RSS {found[0]:6} KiB  PSS {found[1]:6} KiB{note}')
+        say(f'{program.name:12} {when:12} RSS {found[0]:6} KiB  PSS {found[1]:6} KiB  '
+            f'its own {found[2]:6} KiB{note}')
 
 
 def switches(pid):

@@ -1,8 +1,9 @@
-/* load.c - asks a server on 127.0.0.1 as often as it can and counts whole, right answers.
+/* load.c - asks a server on 127.0.0.1 as often as it can and counts right answers.
  * Owns:  its connections.
  * Calls: the kernel.
  * Limit: CONNECTIONS_MAX connections; ends after SECONDS or REQUESTS, whichever comes first.
- * usage: load PORT keep|close CONNECTIONS REQUESTS SECONDS REQUEST-FILE ANSWER-LENGTH
+ * Reads each answer as a client must, head and JSON body byte by byte, and compares the body.
+ * usage: load PORT keep|close CONNECTIONS REQUESTS SECONDS REQUEST-FILE ANSWER-FILE
  * Prints: answers, errors, connections without any answer, seconds, microseconds of the slowest one. */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -20,20 +22,24 @@
 
 #define CONNECTIONS_MAX 2048
 #define REQUEST_MAX     4096
+#define ANSWER_MAX      16384
 #define EVENTS_MAX      256
 #define ERRORS_MAX      1000 /* a server that refuses everything must not keep us busy */
 
 struct connection {
         int fd;
         size_t got;
+        bool is_answered; /* only the server's close is missing */
         uint64_t sent_nsec;
         uint64_t answers;
+        char answer[ANSWER_MAX];
 };
 
 static struct connection connections[CONNECTIONS_MAX];
 static struct sockaddr_in address = {.sin_family = AF_INET};
 static char request[REQUEST_MAX];
-static size_t request_len, answer_len;
+static char expected[ANSWER_MAX], *expected_body;
+static size_t request_len, body_len;
 static uint64_t answers, errors, slowest_nsec, started, wanted;
 static bool is_closing;
 static int epoll_fd;
@@ -47,6 +53,7 @@ static uint64_t now_nsec(void) {
 
 static void send_request(struct connection *c) {
         c->got = 0;
+        c->is_answered = false;
         c->sent_nsec = now_nsec();
         if (started < wanted && write(c->fd, request, request_len) == (ssize_t)request_len)
                 started++;
@@ -69,11 +76,6 @@ static void open_connection(struct connection *c) {
         send_request(c);
 }
 
-static void close_connection(struct connection *c) {
-        (void)close(c->fd);
-        c->fd = -1;
-}
-
 static void count_answer(struct connection *c) {
         uint64_t took = now_nsec() - c->sent_nsec;
 
@@ -83,50 +85,112 @@ static void count_answer(struct connection *c) {
                 slowest_nsec = took;
 }
 
-static void on_readable(struct connection *c) {
-        char buffer[16384];
-        ssize_t n = read(c->fd, buffer, sizeof(buffer));
+/* What HTTP clients spend their time on: each byte of the head is looked at, as a name, a value or the
+ * end of a line. Returns the body once the head is complete, else NULL; its length by its own word. */
+static char *parse_head(char *text, size_t len, size_t *ret_body_len) {
+        enum {
+                LINE,
+                NAME,
+                VALUE
+        } state = LINE;
+        char *line = text;
 
-        if (n < 0 && errno == EAGAIN)
-                return;
-        if (n > 0) {
-                if (c->got == 0 && (n < 12 || memcmp(buffer + 9, "200", 3) != 0))
-                        errors++;
-                c->got += (size_t)n;
-                if (c->got < answer_len)
-                        return;
-                if (c->got > answer_len)
-                        errors++;
-                count_answer(c);
-                if (!is_closing) {
-                        send_request(c);
-                        return;
+        for (char *p = text; p < text + len; p++) {
+                switch (state) {
+                case LINE:
+                        if (*p == '\n')
+                                return p + 1;
+                        if (*p == '\r')
+                                break;
+                        line = p;
+                        state = NAME;
+                        break;
+                case NAME:
+                        if (*p == ':' && strncasecmp(line, "Content-Length", 14) == 0)
+                                *ret_body_len = strtoul(p + 1, NULL, 10);
+                        if (*p == ':' || *p == ' ')
+                                state = VALUE;
+                        break;
+                case VALUE:
+                        if (*p == '\n')
+                                state = LINE;
+                        break;
                 }
-                /* "one connection per request" includes the server's close */
-                while ((n = read(c->fd, buffer, sizeof(buffer))) > 0)
-                        errors++;
-                if (n < 0 && errno == EAGAIN) {
-                        c->got = answer_len + 1; /* only the end is missing */
-                        return;
-                }
-        } else if (c->got != answer_len + 1) {
-                errors++; /* ended before the answer was whole */
         }
-        close_connection(c);
+        return NULL;
+}
+
+/* As far into JSON as it takes to know the strings: true when quotes and braces are balanced and the
+ * bytes are the expected ones. */
+static bool parse_body(const char *body, size_t len) {
+        bool in_string = false;
+        int depth = 0;
+
+        if (len != body_len)
+                return false;
+        for (size_t i = 0; i < len; i++) {
+                if (body[i] != expected_body[i])
+                        return false;
+                if (body[i] == '"')
+                        in_string = !in_string;
+                else if (!in_string)
+                        depth += (body[i] == '{') - (body[i] == '}');
+        }
+        return !in_string && depth == 0;
+}
+
+/* True when the answer is whole, right or wrong. */
+static bool judge(struct connection *c) {
+        size_t len = 0;
+        char *body = parse_head(c->answer, c->got, &len);
+
+        if (!body || c->got < (size_t)(body - c->answer) + len)
+                return false;
+        if (memcmp(c->answer + 9, "200", 3) != 0 || c->got != (size_t)(body - c->answer) + len ||
+            !parse_body(body, len))
+                errors++;
+        return true;
+}
+
+static void next_connection(struct connection *c) {
+        (void)close(c->fd); /* it is over */
+        c->fd = -1;
         if (started < wanted && errors < ERRORS_MAX)
                 open_connection(c);
 }
 
-static void load_request(const char *path) {
+static void on_readable(struct connection *c) {
+        ssize_t n = read(c->fd, c->answer + c->got, sizeof(c->answer) - 1 - c->got);
+
+        if (n < 0 && errno == EAGAIN)
+                return;
+        if (n <= 0 || c->is_answered) {
+                errors += n > 0 || !c->is_answered; /* more than was asked for, or less */
+                next_connection(c);
+                return;
+        }
+        c->got += (size_t)n;
+        c->answer[c->got] = '\0';
+        if (!judge(c))
+                return;
+        count_answer(c);
+        if (!is_closing)
+                send_request(c);
+        else
+                c->is_answered = true; /* "one request each" ends with the server's close */
+}
+
+static size_t load_file(const char *path, char *ret, size_t size) {
         int fd = open(path, O_RDONLY | O_CLOEXEC);
-        ssize_t n = fd < 0 ? -1 : read(fd, request, sizeof(request));
+        ssize_t n = fd < 0 ? -1 : read(fd, ret, size - 1);
 
         if (n <= 0) {
                 perror(path);
                 exit(1);
         }
-        request_len = (size_t)n;
+        ret[n] = '\0';
         (void)close(fd); /* read only */
+        return (size_t)n;
 }
 
 static void report(unsigned count, uint64_t began) {
@@ -146,7 +210,7 @@ int main(int argc, char *argv[]) {
 
         if (argc != 8) {
                 fprintf(stderr, "usage: load PORT keep|close CONNECTIONS REQUESTS SECONDS "
-                                "REQUEST-FILE ANSWER-LENGTH\n");
+                                "REQUEST-FILE ANSWER-FILE\n");
                 return 2;
         }
         address.sin_port = htons((uint16_t)atoi(argv[1]));
@@ -154,9 +218,10 @@ int main(int argc, char *argv[]) {
         is_closing = strcmp(argv[2], "close") == 0;
         count = (unsigned)atoi(argv[3]);
         wanted = strtoull(argv[4], NULL, 10);
-        load_request(argv[6]);
-        answer_len = strtoull(argv[7], NULL, 10);
-        if (count == 0 || count > CONNECTIONS_MAX)
+        request_len = load_file(argv[6], request, sizeof(request));
+        expected_body =
+                parse_head(expected, load_file(argv[7], expected, sizeof(expected)), &body_len);
+        if (!expected_body || count == 0 || count > CONNECTIONS_MAX)
                 return 2;
         (void)setrlimit(RLIMIT_NOFILE, &limit); /* else connect() says so */
         epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -165,8 +230,7 @@ int main(int argc, char *argv[]) {
         for (unsigned i = 0; i < count; i++)
                 open_connection(&connections[i]);
         while (answers < wanted && errors < ERRORS_MAX && now_nsec() < end) {
-                /* never asleep: else a server would pay for waking us, the more so the slower it is */
-                int n = epoll_wait(epoll_fd, events, EVENTS_MAX, 0);
+                int n = epoll_wait(epoll_fd, events, EVENTS_MAX, 100);
                 for (int i = 0; i < n; i++)
                         on_readable(events[i].data.ptr);
         }

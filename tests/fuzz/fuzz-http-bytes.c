@@ -136,6 +136,10 @@ static bool path_is_good(const struct line *path) {
         return strncmp(text, "/profile/", 9) == 0 && text[9] && strlen(text + 9) <= 128;
 }
 
+static bool is_blank(char c) {
+        return c == ' ' || c == '\t';
+}
+
 static void note_header(const struct line *l, struct facts *f) {
         static const char *const forbidden[] = {
                 "origin",         "referer",           "cookie", "forwarded",    "via",
@@ -152,8 +156,11 @@ static void note_header(const struct line *l, struct facts *f) {
         }
         name = (struct line){l->p, (size_t)(colon - l->p)};
         value = (struct line){colon + 1, l->len - name.len - 1};
-        while (value.len > 0 && (*value.p == ' ' || *value.p == '\t'))
+        while (value.len > 0 && is_blank(value.p[0]))
                 value.p++, value.len--;
+        /* RFC 9110 section 5.5: nor are these of the value. Older versions of MHD leave them to us. */
+        while (http_head_mhd_is_strict() && value.len > 0 && is_blank(value.p[value.len - 1]))
+                value.len--;
         for (size_t i = 0; i < name.len; i++)
                 f->is_bad |= !isalnum((unsigned char)name.p[i]) &&
                              (!name.p[i] || !strchr("!#$%&'*+-.^_`|~", name.p[i]));
@@ -206,10 +213,11 @@ static bool judge(const char **p, const char *end, struct judgement *ret) {
         struct facts f = {0};
         struct line l;
         bool is_health = false, is_good, is_old;
+        const char *begin = *p;
         size_t ended;
 
-        /* RFC 9112 section 2.2: empty lines before a request are skipped. MHD takes a line that begins with
-         * NUL for an empty one; nothing in it is looked at, so it is as harmless. */
+        /* RFC 9112 section 2.2: empty lines before a request are skipped, one at least. Before 1.0 MHD takes
+         * a line that begins with NUL for an empty one; nothing in it is looked at, so it is as harmless. */
         while (*p < end &&
                (**p == '\0' || **p == '\n' || (end - *p > 1 && !memcmp(*p, "\r\n", 2)))) {
                 const char *lf = memchr(*p, '\n', (size_t)(end - *p));
@@ -218,9 +226,12 @@ static bool judge(const char **p, const char *end, struct judgement *ret) {
                         return false;
                 *p = lf + 1;
         }
+        *ret = (struct judgement){
+                .verdict = ILLEGAL,
+                .is_odd = *p != begin && !(*p == begin + 2 && memcmp(begin, "\r\n", 2) == 0),
+        };
         if (!take_line(p, end, &l))
                 return false;
-        *ret = (struct judgement){.verdict = ILLEGAL};
         is_good = request_line_is_good(&l, &is_health);
         is_old = is_good && l.p[l.len - 3] == '0'; /* HTTP/1.0 */
         for (ended = 2;; ended = end_len(&l)) {

@@ -20,6 +20,8 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 if signal.getsignal(signal.SIGQUIT) == signal.SIG_IGN:
     signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+# `./run` ends us so when it is interrupted itself; what we started must end too
+signal.signal(signal.SIGTERM, lambda number, frame: pytest.exit('terminated', returncode=128 + number))
 
 
 def pytest_addoption(parser):

@@ -1,4 +1,5 @@
 """One program of ours, started, waited for and stopped; nothing else is ever stopped."""
+import atexit
 import os
 import select
 import signal
@@ -35,6 +36,7 @@ class Program:
         self.expected_exit = 0
         self.process = None
         self._environment, self._preexec_fn = environment, preexec_fn
+        atexit.register(self._leave_nothing_behind)
 
     @property
     def pid(self):
@@ -104,6 +106,11 @@ class Program:
         if code != self.expected_exit:
             return f'{self.name} ended with {code}, not {self.expected_exit}'
         return None
+
+    def _leave_nothing_behind(self):
+        """For a test run that ends without its tear-down."""
+        if self.is_running():
+            self.process.kill()
 
     def _forget(self):
         self.process = None
