@@ -28,6 +28,7 @@ struct route {
 };
 struct prepared {
         const struct session *session;
+        int64_t expires_wall_sec; /* as the answer says */
         struct MHD_Response *answer;
 };
 /* Suspended requests that all wait equally long, so that the first one is the next one to go on. */
@@ -188,14 +189,65 @@ static int on_token_hold_over(sd_event_source *s, uint64_t usec, void *userdata)
         return 0;
 }
 
-static void on_session_changed(const struct session *session, void *userdata) {
-        struct endpoint *e = userdata;
-        struct endpoint_request *next;
-
+static struct prepared *prepared_find(struct endpoint *e, const struct session *session) {
         for (size_t i = 0; i < ELEMENTSOF(e->prepared); i++)
                 if (e->prepared[i].session == session)
-                        e->prepared[i] = (struct prepared){
-                                .answer = http_answer_free(e->prepared[i].answer)};
+                        return &e->prepared[i];
+        return NULL;
+}
+
+static void prepared_clear(struct prepared *p) {
+        *p = (struct prepared){.answer = http_answer_free(p->answer)};
+}
+
+/* Builds the answer for @session, whose credentials are good, and keeps it in @p. */
+static int prepared_make(struct prepared *p, const struct session *session) {
+        int64_t expires_wall_sec = session_expires_wall_sec(session);
+        struct MHD_Response *answer;
+        struct secret *body;
+        int r;
+
+        r = endpoint_ecs_creds(session_creds(session), session_account(session), expires_wall_sec,
+                               session_bought_wall_sec(session), &body);
+        if (r < 0)
+                return r;
+        r = http_answer_new_secret(body, &answer); /* takes body */
+        if (r < 0)
+                return r;
+        *p = (struct prepared){session, expires_wall_sec, answer};
+        return 0;
+}
+
+/* The answer for @session, as it is to be from now on and for ROUTE_FRESH_USEC. */
+static int prepared_refresh(struct endpoint *e, const struct session *session,
+                            struct MHD_Response **ret) {
+        struct prepared *p = prepared_find(e, session);
+        int r;
+
+        /* whoever has set the wall clock has moved the end of the credentials */
+        if (p && p->expires_wall_sec != session_expires_wall_sec(session)) {
+                prepared_clear(p);
+                p = NULL;
+        }
+        if (!p) {
+                p = prepared_find(e, NULL);
+                assert(p); /* there are as many places as sessions */
+                r = prepared_make(p, session);
+                if (r < 0)
+                        return r;
+        }
+        http_answer_set_date(p->answer, clock_wall_sec());
+        *ret = p->answer;
+        return 0;
+}
+
+static void on_session_changed(const struct session *session, void *userdata) {
+        struct endpoint *e = userdata;
+        struct prepared *p = prepared_find(e, session);
+        struct endpoint_request *next;
+
+        if (p)
+                prepared_clear(p);
         for (size_t i = 0; i < ELEMENTSOF(e->routes); i++)
                 e->routes[i].session = NULL;
 
@@ -207,38 +259,6 @@ static void on_session_changed(const struct session *session, void *userdata) {
                         hold_resume(e, &e->for_session, q);
         }
         hold_arm(&e->for_session);
-}
-
-static struct MHD_Response *prepared_find(const struct endpoint *e, const struct session *session) {
-        for (size_t i = 0; i < ELEMENTSOF(e->prepared); i++)
-                if (e->prepared[i].session == session)
-                        return e->prepared[i].answer;
-        return NULL;
-}
-
-/* Builds the answer for @session, whose credentials are good, and keeps it. */
-static int prepared_make(struct endpoint *e, const struct session *session,
-                         struct MHD_Response **ret) {
-        struct secret *body;
-        struct prepared *p = &e->prepared[0];
-        int r;
-
-        for (size_t i = 0; i < ELEMENTSOF(e->prepared); i++)
-                if (!e->prepared[i].session)
-                        p = &e->prepared[i]; /* there are as many places as sessions */
-        r = endpoint_ecs_creds(session_creds(session), session_account(session),
-                               session_expires_wall_sec(session), session_bought_wall_sec(session),
-                               &body);
-        if (r < 0)
-                return r;
-        p->session = NULL;
-        p->answer = http_answer_free(p->answer);
-        r = http_answer_new_secret(body, &p->answer); /* takes body */
-        if (r < 0)
-                return r;
-        p->session = session;
-        *ret = p->answer;
-        return 0;
 }
 
 static struct route *route_find(struct endpoint *e, const char *name, size_t len) {
@@ -266,15 +286,13 @@ static void route_remember(struct endpoint *e, const char *name, const struct se
 
 static int answer_creds(struct endpoint *e, struct MHD_Connection *connection, const char *name,
                         const struct session *session) {
-        struct MHD_Response *answer = prepared_find(e, session);
+        struct MHD_Response *answer;
         int r;
 
-        if (!answer) {
-                r = prepared_make(e, session, &answer);
-                if (r < 0) {
-                        (void)log_error(r, "cannot make an answer, serving an error instead");
-                        return queue_excuse(connection, &internal);
-                }
+        r = prepared_refresh(e, session, &answer);
+        if (r < 0) {
+                (void)log_error(r, "cannot make an answer, serving an error instead");
+                return queue_excuse(connection, &internal);
         }
         route_remember(e, name, session);
         return queue(connection, MHD_HTTP_OK, answer);
@@ -382,12 +400,12 @@ static _noinline_ int answer_resolved(struct endpoint *e, struct endpoint_reques
 static int answer_profile(struct endpoint *e, struct endpoint_request *q,
                           struct MHD_Connection *connection, const struct http_text *asked) {
         const struct route *route = route_find(e, asked->text, asked->len);
-        struct MHD_Response *answer;
+        const struct prepared *p;
 
         if (route && clock_boot_usec() - route->checked_usec < ROUTE_FRESH_USEC) {
-                answer = prepared_find(e, route->session);
-                if (answer)
-                        return queue(connection, MHD_HTTP_OK, answer);
+                p = prepared_find(e, route->session);
+                if (p)
+                        return queue(connection, MHD_HTTP_OK, p->answer);
         }
         return answer_resolved(e, q, connection, asked);
 }

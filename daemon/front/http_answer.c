@@ -2,6 +2,9 @@
 #include "common/secret.h"
 
 #include <microhttpd.h>
+#include <time.h>
+
+#define DATE_LEN 29 /* RFC 9110 section 5.6.7: "Sun, 22 Nov 2026 01:00:00 GMT" */
 
 /* Exactly "application/json": Go v2 shows anything else, "; charset=utf-8" included, as plain text.
  * The rest keeps a browser from storing, sniffing, running or embedding what it should never have
@@ -66,6 +69,16 @@ int http_answer_new_secret(struct secret *body, struct MHD_Response **ret) {
 
 int http_answer_add_header(struct MHD_Response *answer, const char *name, const char *value) {
         return MHD_add_response_header(answer, name, value) == MHD_YES ? 0 : -ENOMEM;
+}
+
+void http_answer_set_date(struct MHD_Response *answer, int64_t wall_sec) {
+        time_t t = wall_sec;
+        char date[DATE_LEN + 1];
+        struct tm tm;
+
+        if (gmtime_r(&t, &tm) && strftime(date, sizeof(date), "%a, %d %b %Y %T GMT", &tm) > 0)
+                /* takes the place of the one before; on failure there is none, and MHD writes one */
+                (void)MHD_add_response_header(answer, MHD_HTTP_HEADER_DATE, date);
 }
 
 struct MHD_Response *http_answer_free(struct MHD_Response *answer) {

@@ -1,11 +1,9 @@
 #include "daemon/front/http_guard.h"
 #include "common/macros.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
-#define PORT_TEXT_LEN  6 /* ":65535" */
 #define PROFILE_PREFIX "/profile/"
 #define PROFILE_MAX    128 /* PROFILE_NAME_MAX; a longer name is nobody's */
 
@@ -145,11 +143,20 @@ static bool path_route(const struct http_text *path, struct http_call *ret) {
         return false;
 }
 
+/* As we would write it ourselves: no sign, no blank, no leading zero. */
+static bool text_is_port(const struct http_text *t, uint16_t port) {
+        unsigned rest = port;
+
+        for (size_t i = t->len; i > 0; i--, rest /= 10)
+                if (rest == 0 || t->text[i - 1] != (char)('0' + rest % 10))
+                        return false;
+        return rest == 0 && t->len > 0;
+}
+
 /* The names that SDKs have for us; the CRT based ones send no port. Anything else is DNS rebinding,
  * a request meant for another server, or a web page that tries 0.0.0.0. */
 static bool host_is_ours(const struct http_text *host, uint16_t port) {
         static const char *const names[] = {"127.0.0.1", "localhost", "[::1]"};
-        char port_text[PORT_TEXT_LEN + 1];
 
         for (size_t i = 0; i < ELEMENTSOF(names); i++) {
                 size_t n = strlen(names[i]);
@@ -158,9 +165,9 @@ static bool host_is_ours(const struct http_text *host, uint16_t port) {
                         continue;
                 if (host->len == n)
                         return true;
-                (void)snprintf(port_text, sizeof(port_text), ":%u", (unsigned)port); /* fits */
-                return host->len == n + strlen(port_text) &&
-                       memcmp(host->text + n, port_text, host->len - n) == 0;
+                return host->text[n] == ':' &&
+                       text_is_port(&(struct http_text){host->text + n + 1, host->len - n - 1},
+                                    port);
         }
         return false;
 }

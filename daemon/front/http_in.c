@@ -21,6 +21,10 @@
 #define LIFE_USEC           (HTTP_REQUEST_SEC * USEC_PER_SEC)
 #define LOG_TEXT_MAX        256
 
+/* MHD_USE_NO_THREAD_SAFETY of MHD 1.0, whose name older headers do not have, and which older libraries
+ * do not look at: without it MHD_add_connection() would only queue, and serve() relies on more. */
+#define USE_NO_THREAD_SAFETY (1U << 19)
+
 struct http_conn {
         struct http_in *owner;
         struct http_conn *prev, *next; /* http_in::first, while is_listed */
@@ -412,21 +416,22 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
 }
 
 static int start_mhd(struct http_in *h, sd_event *event) {
+        const unsigned flags = MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME |
+                               MHD_USE_ERROR_LOG | USE_NO_THREAD_SAFETY;
         const union MHD_DaemonInfo *info;
         int r;
 
-        h->mhd = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET |
-                                          MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG,
-                                  0, NULL, NULL, on_request, h,
-                                  /* must be the first */
-                                  MHD_OPTION_EXTERNAL_LOGGER, on_mhd_log, NULL,      /* */
-                                  MHD_OPTION_URI_LOG_CALLBACK, on_request_line, h,   /* */
-                                  MHD_OPTION_NOTIFY_CONNECTION, on_connection, h,    /* */
-                                  MHD_OPTION_NOTIFY_COMPLETED, on_completed, h,      /* */
-                                  MHD_OPTION_CONNECTION_MEMORY_LIMIT, HTTP_POOL_LEN, /* */
-                                  MHD_OPTION_CONNECTION_LIMIT,
-                                  (unsigned)HTTP_CONNECTIONS_MAX + 1, /* ours decides */
-                                  MHD_OPTION_END);
+        h->mhd = MHD_start_daemon(
+                flags, 0, NULL, NULL, on_request, h,
+                /* must be the first */
+                MHD_OPTION_EXTERNAL_LOGGER, on_mhd_log, NULL,                    /* */
+                MHD_OPTION_URI_LOG_CALLBACK, on_request_line, h,                 /* */
+                MHD_OPTION_NOTIFY_CONNECTION, on_connection, h,                  /* */
+                MHD_OPTION_NOTIFY_COMPLETED, on_completed, h,                    /* */
+                MHD_OPTION_CONNECTION_MEMORY_LIMIT, HTTP_POOL_LEN,               /* */
+                MHD_OPTION_STRICT_FOR_CLIENT, (int)http_head_mhd_is_strict(),    /* see there */
+                MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTIONS_MAX + 1, /* ours decides */
+                MHD_OPTION_END);
         if (!h->mhd)
                 return -ENOMEM;
         info = MHD_get_daemon_info(h->mhd, MHD_DAEMON_INFO_EPOLL_FD);
