@@ -66,8 +66,7 @@ static void say_session(const json_t *session) {
 static const char *next_of(const char *vault) {
         return is_state(vault, "none") ? "there is no vault yet; run: mfactl init"
                : is_state(vault, "unreachable")
-                       ? "mfad-signer does not answer; run: systemctl --user "
-                         "start mfad-signer.socket"
+                       ? "mfad-signer does not answer; run: " MFAD_LIBEXECDIR "/mfad-signer &"
                        : "run: mfactl unlock";
 }
 

@@ -19,7 +19,7 @@ static enum exit_code check_listener(uint16_t port) {
         if (r < 0) {
                 output_error("cannot tell who listens on 127.0.0.1:%u: %s", port,
                              r == -ENOENT ? "nobody does" : strerror(-r));
-                output_hint("run: systemctl --user restart mfad.socket");
+                output_hint("restart mfad");
                 return EXIT_CODE_NOT_RUNNING;
         }
         if (uid != geteuid()) {
@@ -96,7 +96,7 @@ enum exit_code endpoint_check(struct link *control, const char *profile, bool wi
         if (r < 0) {
                 output_error("the client token cannot be trusted: %s/mfad/token: %s",
                              getenv("XDG_RUNTIME_DIR"), strerror(-r));
-                output_hint("run: systemctl --user restart mfad.service");
+                output_hint("restart mfad");
                 return EXIT_CODE_NOT_RUNNING;
         }
         in.token = with_token ? buf_text(&token) : NULL;

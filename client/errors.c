@@ -35,7 +35,7 @@ static const struct errors_entry entries[] = {
         {CONTROL "BadAnswer", EXIT_CODE_AWS, NEXT_STATUS},
         {CONTROL "Busy", EXIT_CODE_BUSY, NEXT_STATUS},
         {CONTROL "MustWait", EXIT_CODE_BUSY, NEXT_STATUS},
-        {CONTROL "Internal", EXIT_CODE_FAILURE, "journalctl --user -u mfad.service"},
+        {CONTROL "Internal", EXIT_CODE_FAILURE, NULL},
         {VAULT "CannotOpen", EXIT_CODE_VAULT, NULL},
         {VAULT "BadVault", EXIT_CODE_VAULT, "mfactl vault status"},
         {VAULT "Rollback", EXIT_CODE_VAULT, "mfactl unlock, on a terminal, to decide"},
@@ -48,7 +48,7 @@ static const struct errors_entry entries[] = {
         {VAULT "TooManyKeys", EXIT_CODE_VAULT, NEXT_LIST},
         {VAULT "CannotWrite", EXIT_CODE_VAULT, NULL},
         {VAULT "Busy", EXIT_CODE_BUSY, NULL},
-        {VAULT "Internal", EXIT_CODE_FAILURE, "journalctl --user -u mfad-signer.service"},
+        {VAULT "Internal", EXIT_CODE_FAILURE, NULL},
         {VARLINK "InterfaceNotFound", EXIT_CODE_FAILURE, NULL},
         {VARLINK "MethodNotFound", EXIT_CODE_FAILURE, NULL},
         {VARLINK "MethodNotImplemented", EXIT_CODE_FAILURE, NULL},
@@ -81,8 +81,7 @@ enum exit_code errors_service(const char *error, const json_t *parameters) {
 
 static void say_not_running(const char *program) {
         output_error("%s is not running", program);
-        output_hint("run: systemctl --user start mfad.socket mfad-signer.socket"
-                    " (without systemd: mfad-signer & mfad &)");
+        output_hint("run: " MFAD_LIBEXECDIR "/mfad-signer & " MFAD_LIBEXECDIR "/mfad &");
 }
 
 enum exit_code errors_link(const char *socket, int r) {

@@ -81,8 +81,7 @@ static const struct excuse no_default = {
 static const struct excuse is_role = {
         400, "MfadRoleProfile",
         "a role profile: roles come later, for now use the profile of its key"};
-static const struct excuse internal = {500, "MfadInternal",
-                                       "internal error, see: journalctl --user -u mfad"};
+static const struct excuse internal = {500, "MfadInternal", "internal error, see the log of mfad"};
 static const struct excuse bad_token = {403, "MfadBadToken", "wrong client token, run: mfactl env"};
 
 static int excuse_answer(const struct excuse *x, struct MHD_Response **ret) {

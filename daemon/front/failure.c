@@ -84,8 +84,7 @@ static const struct failure_row rows[_FAILURE_MAX] = {
         [FAILURE_MUST_WAIT] = {"must_wait", "org.mfad.Control.MustWait", 403, "MfadMustWait",
                                "AWS refused several codes", "Then run: mfactl unlock", NULL},
         [FAILURE_INTERNAL] = {"internal", "org.mfad.Control.Internal", 500, "MfadInternal",
-                              "mfad has a problem of its own", "See: journalctl --user -u mfad",
-                              NULL},
+                              "mfad has a problem of its own", "See its log", NULL},
 };
 
 static const struct failure_row *row(enum failure_reason reason) {
