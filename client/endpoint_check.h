@@ -2,7 +2,7 @@
  * Owns:  nothing that outlives a call.
  * Calls: call.h, sockdiag.h, fs.h, aws_files.h, environment.h.
  * Limit: none.
- * Another user who holds the port would collect client tokens and hand out keys of his own (threat T3). */
+ * Another user who holds the port would collect client tokens and hand out keys of his own. */
 #pragma once
 #include "client/call.h"
 #include "client/environment.h"

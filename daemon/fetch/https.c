@@ -179,7 +179,7 @@ static int set_headers(struct transfer *t, const struct buf *lines) {
         return curl_easy_setopt(t->curl, CURLOPT_HTTPHEADER, t->headers) == CURLE_OK ? 0 : -ENOMEM;
 }
 
-/* Everything of threats that curl can be told. */
+/* Every limit that curl can be told. */
 #define SET(option, value) (curl_easy_setopt(curl, (option), (value)) == CURLE_OK)
 
 static bool set_limits(CURL *curl, struct transfer *t) {

@@ -1,4 +1,4 @@
-/* code_memory.h - which MFA codes were signed lately, so that none goes to AWS twice (threat T20).
+/* code_memory.h - which MFA codes were signed lately, so that none goes to AWS twice.
  * Owns:  a random key and HMACs under it, never a code; and the file `codes` in the runtime directory,
  *        through which they outlive a seal or a crash of this process.
  * Calls: libcrypto (HMAC-SHA-256), common/clock.h, fs.h, boot_id.h.

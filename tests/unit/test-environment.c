@@ -43,7 +43,7 @@ static void test_what_is_set(void **state) {
         (void)environment_free(e);
 }
 
-/* The list of client-contract 3: what stands before the container endpoint in some SDK's chain. */
+/* What stands before the container endpoint in some SDK's chain. */
 static void test_what_is_unset(void **state) {
         static const char *const shadows[] = {
                 "AWS_ACCESS_KEY_ID",   "AWS_SECRET_ACCESS_KEY",
