@@ -1,321 +1,414 @@
 #include "common/aws_profile.h"
-#include "common/buf.h"
-#include "common/fs.h"
-#include "common/ini.h"
+#include "common/aws_config_check.h"
+#include "common/aws_config_read.h"
 #include "common/secret.h"
+#include "common/texts.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+#define PROBLEM_LEN_MAX 512
+
 static const char long_term_suffix[] = "-long-term";
 
-/* What the files say under one name; the text fields are NULL where they say nothing. */
-struct section {
-        char *name;
-        char *role_arn;
-        char *region;
-        char *mfa_serial;
-        char *aws_mfa_device;
-        char *endpoint_url;
-        char *ca_bundle;
-        char *access_key_id; /* the last three from the credentials file only */
-        bool has_secret_key;
-        bool has_session_token;
-        struct secret *secret_key; /* kept only when asked for */
+struct plain_key {
+        const char *access_key_id;
+        struct secret *secret_key;
+        bool has_token;
 };
 
 struct aws_config {
-        struct section *sections;
-        size_t n_sections;
-        char (*names)[PROFILE_NAME_MAX + 1];
-        size_t n_names;
+        struct names names;
+        struct aws_profile *profiles; /* one for each of the names */
+        struct names key_names;       /* the sections that hold a plain key */
+        struct plain_key *keys;
+        struct texts texts; /* of all of them */
 };
-
-static const struct setting {
-        const char *key;
-        size_t offset; /* in struct section */
-        size_t max;
-} settings[] = {
-        {"role_arn", offsetof(struct section, role_arn), USER_ARN_MAX},
-        {"region", offsetof(struct section, region), 32},
-        {"mfa_serial", offsetof(struct section, mfa_serial), MFA_SERIAL_MAX},
-        {"aws_mfa_device", offsetof(struct section, aws_mfa_device), MFA_SERIAL_MAX},
-        {"endpoint_url", offsetof(struct section, endpoint_url), URL_MAX_LEN},
-        {"ca_bundle", offsetof(struct section, ca_bundle), PATH_LEN_MAX - 1},
-};
-
-static char **setting_of(struct section *s, size_t i) {
-        return (char **)(void *)((char *)s + settings[i].offset);
-}
-
-static void section_reset(struct section *s) {
-        for (size_t i = 0; i < ELEMENTSOF(settings); i++) {
-                free(*setting_of(s, i));
-                *setting_of(s, i) = NULL;
-        }
-        free(s->access_key_id);
-        s->access_key_id = NULL;
-        s->secret_key = secret_free(s->secret_key);
-        s->has_secret_key = s->has_session_token = false;
-}
 
 struct aws_config *aws_config_free(struct aws_config *c) {
         if (!c)
                 return NULL;
-        for (size_t i = 0; i < c->n_sections; i++) {
-                section_reset(&c->sections[i]);
-                free(c->sections[i].name);
-        }
-        free(c->sections);
-        free(c->names);
+        for (size_t i = 0; i < c->key_names.n; i++)
+                (void)secret_free(c->keys[i].secret_key); /* always NULL */
+        free(c->keys);
+        free(c->profiles);
+        names_clear(&c->names);
+        names_clear(&c->key_names);
+        texts_clear(&c->texts);
         free(c);
         return NULL;
 }
 
-/* The index of the section @name, or n_sections when there is none. */
-static size_t find_index(const struct aws_config *c, const char *name) {
-        size_t i = 0;
+/* "@name-long-term"; false when that is too long to be a section of ours. */
+static bool long_term_name(const char *name, char out[PROFILE_NAME_MAX + 1]) {
+        int n = snprintf(out, PROFILE_NAME_MAX + 1, "%s%s", name, long_term_suffix);
 
-        while (i < c->n_sections && strcmp(c->sections[i].name, name) != 0)
-                i++;
-        return i;
+        return n >= 0 && n <= PROFILE_NAME_MAX;
 }
 
-static const struct section *find_section(const struct aws_config *c, const char *name) {
-        size_t i = find_index(c, name);
-
-        return i < c->n_sections ? &c->sections[i] : NULL;
-}
-
-/* As find_section() for "@name-long-term". */
-static const struct section *find_long_term(const struct aws_config *c, const char *name) {
-        char full[PROFILE_NAME_MAX + 1];
-        int n = snprintf(full, sizeof(full), "%s%s", name, long_term_suffix);
-
-        return n < 0 || (size_t)n >= sizeof(full) ? NULL : find_section(c, full);
-}
-
-static int add_section(struct aws_config *c, const char *name, struct section **ret) {
-        struct section *s;
-
-        if (c->n_sections % 64 == 0) {
-                s = reallocarray(c->sections, c->n_sections + 64, sizeof(*s));
-                if (!s)
-                        return -ENOMEM;
-                c->sections = s;
-        }
-        s = &c->sections[c->n_sections];
-        *s = (struct section){.name = strdup(name)};
-        if (!s->name)
-                return -ENOMEM;
-        c->n_sections++;
-        *ret = s;
-        return 0;
-}
-
-/* One word of @p as a POSIX shell reads it (Python's shlex.split(), which botocore uses), appended to
- * @word. Returns the place after it, NULL when a quote stays open, a backslash ends the text or the
- * word is too long for @word. */
-static const char *shell_word(const char *p, struct buf *word) {
-        char quote = '\0';
-
-        for (; *p && (quote || !strchr(" \t\r\n", *p)); p++) {
-                if (quote ? *p == quote : *p == '"' || *p == '\'') {
-                        quote = quote ? '\0' : *p;
-                        continue;
-                }
-                if (*p == '\\' && quote != '\'') {
-                        /* in double quotes a backslash hides only a quote or a backslash */
-                        if (quote == '\0' || p[1] == '"' || p[1] == '\\')
-                                p++;
-                        if (*p == '\0')
-                                return NULL;
-                }
-                if (buf_put(word, p, 1) < 0)
-                        return NULL;
-        }
-        return quote ? NULL : p;
-}
-
-/* The profile that a section of the config file describes, or "" for none: [default], or any
- * [profile...] of two shell words (botocore.configloader.build_profile_map). */
-static void config_profile_name(const char *section, char out[PROFILE_NAME_MAX + 1]) {
-        _cleanup_(buf_clear) struct buf first = BUF_INIT(PROFILE_NAME_MAX),
-                                        second = BUF_INIT(PROFILE_NAME_MAX);
-        static const char space[] = " \t\r\n";
-        const char *p = section;
-
-        out[0] = '\0';
-        if (strcmp(section, "default") == 0) {
-                strcpy(out, section);
-                return;
-        }
-        if (strncmp(section, "profile", 7) != 0)
-                return;
-        p = shell_word(p, &first);
-        if (p)
-                p = shell_word(p + strspn(p, space), &second);
-        if (p && p[strspn(p, space)] == '\0')
-                strcpy(out, buf_text(&second));
-}
-
-struct reading { /* one file being read */
+struct building { /* one profile */
         struct aws_config *c;
-        bool is_credentials;
-        bool with_keys;
-        size_t current; /* index of the section that entries belong to; SIZE_MAX for none of ours */
+        const struct aws_sections *s;
+        const struct aws_section *own, *long_term; /* without values when there is none */
+        struct aws_profile *p;
+        int error; /* -ENOMEM */
 };
 
-static int open_section(struct reading *r, const char *section) {
-        char name[PROFILE_NAME_MAX + 1] = "";
-        struct section *s;
+static bool is_said(const struct aws_value *v) {
+        return v->text && (v->text[0] != '\0' || v->is_too_long);
+}
+
+/* What NAME says, else what NAME-long-term does; a value without text when neither says anything. */
+static const struct aws_value *value_of(const struct building *b, enum aws_setting setting) {
+        static const struct aws_value nothing;
+        const struct aws_value *own = &b->own->values[setting],
+                               *other = &b->long_term->values[setting];
+
+        return is_said(own) ? own : is_said(other) ? other : &nothing;
+}
+
+static char *keep(struct building *b, const char *text) {
+        char *copy = texts_put(&b->c->texts, text, strlen(text));
+
+        if (!copy)
+                b->error = -ENOMEM;
+        return copy;
+}
+
+/* Notes why the profile cannot be used, unless that has been said. */
+static _printf_(3, 4) void complain(struct building *b, const struct aws_value *v,
+                                    const char *format, ...) {
+        char text[PROBLEM_LEN_MAX], *copy;
+        va_list ap;
+        int n;
+
+        if (*b->p->problem)
+                return;
+        n = snprintf(text, sizeof(text),
+                     "%sline %u: ", v->is_credentials ? "credentials file, " : "", v->line);
+        va_start(ap, format);
+        /* names in it are bounded: nothing is cut */
+        (void)vsnprintf(text + n, sizeof(text) - (size_t)n, format, ap);
+        va_end(ap);
+        copy = keep(b, text);
+        if (copy)
+                b->p->problem = copy;
+}
+
+/* The settings that are taken as they stand, if the check has nothing against it. */
+static const struct field {
+        enum aws_setting setting;
+        bool is_of_role; /* means nothing for other profiles */
+        size_t offset;   /* in struct aws_profile */
+        aws_config_check_fn check;
+} fields[] = {
+#define FIELD(name) offsetof(struct aws_profile, name)
+        {AWS_SET_ROLE_ARN, true, FIELD(role_arn), aws_config_check_role_arn},
+        {AWS_SET_SOURCE_PROFILE, true, FIELD(source_profile), aws_config_check_profile_name},
+        {AWS_SET_EXTERNAL_ID, true, FIELD(external_id), aws_config_check_external_id},
+        {AWS_SET_SESSION_NAME, true, FIELD(role_session_name), aws_config_check_session_name},
+        {AWS_SET_SOURCE_IDENTITY, true, FIELD(source_identity), aws_config_check_session_name},
+        {AWS_SET_POLICY, true, FIELD(session_policy), aws_config_check_policy},
+        {AWS_SET_POLICY_ARNS, true, FIELD(policy_arns), aws_config_check_policy_arns},
+        {AWS_SET_TAGS, true, FIELD(session_tags), aws_config_check_tags},
+        {AWS_SET_TRANSITIVE_TAGS, true, FIELD(transitive_tags), aws_config_check_tag_keys},
+        {AWS_SET_REGION, false, FIELD(where.region), aws_config_check_region},
+        {AWS_SET_PROXY, false, FIELD(proxy), aws_config_check_proxy},
+        {AWS_SET_SIGNIN_URL, false, FIELD(where.signin_url), aws_config_check_url},
+#undef FIELD
+};
+
+/* Keeps the value at @ret, or complains of it. */
+static void take(struct building *b, enum aws_setting setting, const struct aws_value *v,
+                 const char *text, aws_config_check_fn check, const char **ret) {
+        const char *why;
+        char *copy;
+
+        if (!is_said(v))
+                return;
+        if (v->is_too_long) {
+                complain(b, v, "%s is too long", aws_setting_name(setting));
+                return;
+        }
+        copy = keep(b, text);
+        if (!copy)
+                return;
+        why = check(copy);
+        if (why)
+                complain(b, v, "%s %s", aws_setting_name(setting), why);
+        else
+                *ret = copy;
+}
+
+static void take_fields(struct building *b) {
+        for (size_t i = 0; i < ELEMENTSOF(fields); i++) {
+                const struct field *f = &fields[i];
+                const struct aws_value *v = value_of(b, f->setting);
+
+                if (f->is_of_role && !b->p->is_role)
+                        continue;
+                take(b, f->setting, v, v->text, f->check,
+                     (const char **)(void *)((char *)b->p + f->offset));
+        }
+}
+
+/* mfa_serial comes before aws_mfa_device, but both of NAME before those of NAME-long-term. */
+static void take_mfa_serial(struct building *b) {
+        const struct aws_section *sections[] = {b->own, b->long_term};
+        static const enum aws_setting settings[] = {AWS_SET_MFA_SERIAL, AWS_SET_MFA_DEVICE};
+
+        for (size_t i = 0; i < ELEMENTSOF(sections); i++)
+                for (size_t k = 0; k < ELEMENTSOF(settings); k++) {
+                        const struct aws_value *v = &sections[i]->values[settings[k]];
+
+                        if (!is_said(v))
+                                continue;
+                        take(b, settings[k], v, v->text, aws_config_check_mfa_serial,
+                             &b->p->mfa_serial);
+                        return;
+                }
+}
+
+/* "~" and "~/..." stand for HOME; "~name" stays, and is then no absolute path. */
+static void take_ca_bundle(struct building *b) {
+        const struct aws_value *v = value_of(b, AWS_SET_CA_BUNDLE);
+        const char *home = getenv("HOME"), *path = v->text ? v->text : "";
+        char full[2 * PATH_LEN_MAX];
+
+        if (path[0] == '~' && (path[1] == '/' || path[1] == '\0') && home) {
+                int n = snprintf(full, sizeof(full), "%s%s", home, path + 1);
+
+                if (n >= 0 && (size_t)n < sizeof(full))
+                        path = full;
+        }
+        take(b, AWS_SET_CA_BUNDLE, v, path, aws_config_check_path, &b->p->ca_bundle);
+}
+
+/* The profile's [services NAME], or NULL: it names none, or one that is not there. */
+static const struct aws_services *find_services(struct building *b) {
+        const struct aws_value *v = value_of(b, AWS_SET_SERVICES);
         size_t i;
 
-        r->current = SIZE_MAX;
-        if (!r->is_credentials)
-                config_profile_name(section, name);
-        else if (strlen(section) <= PROFILE_NAME_MAX && strcmp(section, "DEFAULT") != 0)
-                strcpy(name, section);
-        if (name[0] == '\0' || !text_is_printable(name, PROFILE_NAME_MAX))
-                return 0;
-
-        i = find_index(r->c, name);
-        if (i == r->c->n_sections) {
-                int k = add_section(r->c, name, &s);
-
-                if (k < 0)
-                        return k;
-        } else if (!r->is_credentials) {
-                /* [default], then [profile default]: the last one holds, alone */
-                section_reset(&r->c->sections[i]);
-        }
-        r->current = i;
-        return 0;
+        if (!is_said(v))
+                return NULL;
+        i = names_find(&b->s->services_names, v->text);
+        if (i != SIZE_MAX && b->s->services[i].is_filled)
+                return &b->s->services[i];
+        if (!v->is_too_long && text_is_printable(v->text, PROFILE_NAME_MAX))
+                complain(b, v, "there is no section [services %s], or nothing in it", v->text);
+        else
+                complain(b, v, "services names a section that is not there");
+        return NULL;
 }
 
-/* The indented lines of a nested block are "key = value" too. */
-static bool is_sound_block(const char *value) {
-        if (value[0] != '\n')
-                return true;
-        for (const char *p = value; *p; p += strcspn(p, "\n")) {
-                size_t len;
+/* A service's own address comes before the profile's for all services. */
+static void take_endpoint(struct building *b, const struct aws_value *of_service, unsigned bad_line,
+                          const char *service, const char **ret) {
+        const struct aws_value *v = of_service;
 
-                p += strspn(p, "\n");
-                len = strcspn(p, "\n");
-                if (len > 0 && !memchr(p, '=', len))
-                        return false;
-        }
-        return true;
+        if (bad_line > 0)
+                complain(b, &(struct aws_value){.line = bad_line},
+                         "%s is no block with an indented \"endpoint_url = ...\"", service);
+        if (!is_said(v))
+                v = value_of(b, AWS_SET_ENDPOINT_URL);
+        take(b, AWS_SET_ENDPOINT_URL, v, v->text, aws_config_check_url, ret);
 }
 
-static int set_setting(struct section *s, const struct ini_entry *e, const char **ret_what) {
-        /* a nested block is none of our settings, but it hides what another file has said */
-        const char *value = e->value[0] == '\n' ? "" : e->value;
+static bool is_true(const struct building *b, enum aws_setting setting) {
+        const struct aws_value *v = value_of(b, setting);
 
-        for (size_t i = 0; i < ELEMENTSOF(settings); i++) {
-                char *copy;
-
-                if (strcmp(e->key, settings[i].key) != 0)
-                        continue;
-                if (strlen(value) > settings[i].max) {
-                        *ret_what = "this value is too long";
-                        return -EINVAL;
-                }
-                copy = strdup(value);
-                if (!copy)
-                        return -ENOMEM;
-                free(*setting_of(s, i));
-                *setting_of(s, i) = copy;
-                return 0;
-        }
-        return 0;
+        return is_said(v) && aws_config_is_true(v->text);
 }
 
-static int set_key(struct reading *r, struct section *s, const struct ini_entry *e) {
-        size_t len = strlen(e->value);
+static void take_endpoints(struct building *b) {
+        static const struct aws_services nothing;
+        const struct aws_services *services;
+        const struct aws_value *regional = value_of(b, AWS_SET_STS_REGIONAL);
+        struct aws_where *where = &b->p->where;
 
-        if (strcmp(e->key, "aws_access_key_id") == 0 && text_is_access_key_id(e->value)) {
-                free(s->access_key_id);
-                s->access_key_id = strdup(e->value);
-                return s->access_key_id ? 0 : -ENOMEM;
-        }
-        if (strcmp(e->key, "aws_secret_access_key") == 0 &&
-            text_is_graph(e->value, SECRET_KEY_MAX)) {
-                s->has_secret_key = true;
-                if (!r->with_keys)
-                        return 0;
-                s->secret_key = secret_free(s->secret_key);
-                return secret_copy(e->value, len, &s->secret_key);
-        }
-        if ((strcmp(e->key, "aws_session_token") == 0 ||
-             strcmp(e->key, "aws_security_token") == 0) &&
-            len > 0)
-                s->has_session_token = true;
-        return 0;
+        where->use_fips = is_true(b, AWS_SET_FIPS);
+        where->use_dualstack = is_true(b, AWS_SET_DUALSTACK);
+        where->use_global = is_said(regional) && strcmp(regional->text, "legacy") == 0;
+        if (is_said(regional) && !where->use_global && strcmp(regional->text, "regional") != 0)
+                complain(b, regional, "sts_regional_endpoints is neither regional nor legacy");
+        if (is_true(b, AWS_SET_IGNORE_ENDPOINT_URLS))
+                return;
+        services = find_services(b);
+        services = services ? services : &nothing;
+        take_endpoint(b, &services->sts_url, services->sts_bad_line, "sts", &where->sts_url);
+        take_endpoint(b, &services->iam_url, services->iam_bad_line, "iam", &where->iam_url);
 }
 
-static int on_entry(const struct ini_entry *e, void *userdata, const char **ret_what) {
-        struct reading *r = userdata;
-        struct section *s;
-        int k;
+/* Where else the profile has its credentials from, of all places that are not ours; NULL for none. */
+static const char *foreign_source(const struct building *b) {
+        static const enum aws_setting settings[] = {AWS_SET_PROCESS, AWS_SET_SSO_SESSION,
+                                                    AWS_SET_SSO_START_URL};
 
-        if (!e->key)
-                return open_section(r, e->section);
-        if (!is_sound_block(e->value)) {
-                *ret_what = "the indented lines below this key are not \"key = value\"";
-                return -EINVAL;
-        }
-        if (r->current == SIZE_MAX)
-                return 0;
-        s = &r->c->sections[r->current];
-        if (r->is_credentials) {
-                k = set_key(r, s, e);
-                if (k < 0)
-                        return k;
-        }
-        return set_setting(s, e, ret_what);
+        for (size_t i = 0; i < ELEMENTSOF(settings); i++)
+                if (is_said(value_of(b, settings[i])))
+                        return aws_setting_name(settings[i]);
+        return NULL;
 }
 
-static int read_config(struct reading *r, const char *path, struct aws_config_error *ret_error) {
-        _cleanup_(buf_clear) struct buf text = BUF_INIT(AWS_FILE_MAX);
-        struct ini_error error = {0};
-        int k;
+/* A role's credentials have to come from a profile, and so in the end from a key in the vault. That a
+ * setting is there counts here, even with nothing behind it, as it does for botocore. */
+static void check_source(struct building *b) {
+        static const char *const known[] = {"Environment", "Ec2InstanceMetadata", "EcsContainer"};
+        const struct aws_value *role = &b->own->values[AWS_SET_ROLE_ARN];
+        const struct aws_value *web = &b->own->values[AWS_SET_WEB_IDENTITY];
+        const struct aws_value *source = &b->own->values[AWS_SET_CREDENTIAL_SOURCE];
+        const char *foreign = foreign_source(b);
 
-        (void)snprintf(ret_error->file, sizeof(ret_error->file), "%s", path); /* cut is fine here */
-        ret_error->line = 0;
-        ret_error->what = "cannot be read";
-        k = fs_read_file(path, &text);
-        if (k == -ENOENT)
-                return 0;
-        if (k < 0)
-                return k;
-        r->current = SIZE_MAX;
-        k = ini_parse(buf_text(&text), text.len, on_entry, r, &error);
-        if (k < 0) {
-                ret_error->line = error.line;
-                ret_error->what = error.what;
+        if (web->text)
+                complain(b, web,
+                         "web_identity_token_file: mfad serves roles from keys in its vault only; "
+                         "SDKs assume this one by themselves");
+        if (source->text && is_said(value_of(b, AWS_SET_SOURCE_PROFILE)))
+                complain(b, source, "credential_source and source_profile exclude each other");
+        for (size_t i = 0; source->text && i < ELEMENTSOF(known); i++)
+                if (strcmp(source->text, known[i]) == 0)
+                        complain(b, source,
+                                 "credential_source = %s: mfad serves roles from keys in its "
+                                 "vault only; use source_profile",
+                                 known[i]);
+        if (source->text)
+                complain(b, source, "credential_source is none that AWS knows; use source_profile");
+        if (is_said(value_of(b, AWS_SET_SOURCE_PROFILE)))
+                return;
+        if (foreign)
+                complain(b, role,
+                         "role_arn without source_profile; mfad makes no use of %s, it serves "
+                         "roles from keys in its vault only",
+                         foreign);
+        else
+                complain(b, role, "role_arn without source_profile");
+}
+
+static void take_role(struct building *b) {
+        const struct aws_value *duration = value_of(b, AWS_SET_DURATION);
+        const struct aws_value *direct = value_of(b, AWS_SET_DIRECT_MFA);
+        struct aws_profile *p = b->p;
+        const char *why, *said = "";
+
+        check_source(b);
+        if (is_said(duration)) {
+                why = aws_config_check_duration(duration->text, &p->duration_sec);
+                if (why)
+                        complain(b, duration, "duration_seconds %s", why);
         }
-        return k;
+        take(b, AWS_SET_DIRECT_MFA, direct, direct->text, aws_config_check_bool, &said);
+        p->is_direct_mfa = aws_config_is_true(said);
+}
+
+/* After the fields, which have brought both lists into their one spelling. */
+static void check_transitive_tags(struct building *b) {
+        struct aws_profile *p = b->p;
+
+        if (!*p->problem && !aws_config_has_tags(p->session_tags, p->transitive_tags))
+                complain(b, value_of(b, AWS_SET_TRANSITIVE_TAGS),
+                         "mfad_transitive_tags names a tag that mfad_session_tags does not have");
+}
+
+static int build(struct aws_config *c, const struct aws_sections *s, struct aws_profile *p) {
+        static const struct aws_section nothing;
+        struct building b = {.c = c, .s = s, .p = p};
+        char other[PROFILE_NAME_MAX + 1];
+        const char *name = p->name;
+
+        b.own = aws_sections_find(s, name);
+        b.long_term = long_term_name(name, other) ? aws_sections_find(s, other) : NULL;
+        b.own = b.own ? b.own : &nothing;
+        b.long_term = b.long_term ? b.long_term : &nothing;
+
+        p->is_role = is_said(&b.own->values[AWS_SET_ROLE_ARN]);
+        if (p->is_role)
+                take_role(&b);
+        take_fields(&b);
+        take_mfa_serial(&b);
+        take_ca_bundle(&b);
+        take_endpoints(&b);
+        check_transitive_tags(&b);
+        p->has_key = (b.long_term->access_key_id && b.long_term->has_secret_key) ||
+                     (b.own->access_key_id && b.own->has_secret_key && !b.own->has_session_token);
+        return b.error;
 }
 
 /* Lists each profile once, "-long-term" taken off. */
-static int list_names(struct aws_config *c) {
+static int list_names(struct aws_config *c, const struct aws_sections *s) {
         const size_t suffix_len = sizeof(long_term_suffix) - 1;
 
-        c->names = calloc(c->n_sections + 1, sizeof(*c->names));
-        if (!c->names)
-                return -ENOMEM;
-        for (size_t i = 0; i < c->n_sections; i++) {
-                size_t len = strlen(c->sections[i].name), k = 0;
-                char *name = c->names[c->n_names];
+        for (size_t i = 0; i < s->names.n; i++) {
+                char name[PROFILE_NAME_MAX + 1];
+                size_t len = strlen(s->names.list[i]), place;
+                int r;
 
-                strcpy(name, c->sections[i].name);
+                strcpy(name, s->names.list[i]); /* of that length at most */
                 if (len > suffix_len && strcmp(name + len - suffix_len, long_term_suffix) == 0)
                         name[len - suffix_len] = '\0';
-                while (strcmp(c->names[k], name) != 0)
-                        k++; /* ends at @name itself at the latest */
-                if (k == c->n_names)
-                        c->n_names++;
+                r = names_put(&c->names, name, &place);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int build_all(struct aws_config *c, const struct aws_sections *s) {
+        int r;
+
+        r = list_names(c, s);
+        if (r < 0)
+                return r;
+        c->profiles = calloc(c->names.n + 1, sizeof(*c->profiles));
+        if (!c->profiles)
+                return -ENOMEM;
+        for (size_t i = 0; i < c->names.n; i++) {
+                c->profiles[i] = (struct aws_profile){
+                        .name = c->names.list[i],
+                        .where = {.region = "", .sts_url = "", .iam_url = "", .signin_url = ""},
+                        .ca_bundle = "",
+                        .proxy = "",
+                        .mfa_serial = "",
+                        .problem = "",
+                        .role_arn = "",
+                        .source_profile = "",
+                        .external_id = "",
+                        .role_session_name = "",
+                        .source_identity = "",
+                        .session_policy = "",
+                        .policy_arns = "",
+                        .session_tags = "",
+                        .transitive_tags = "",
+                };
+                r = build(c, s, &c->profiles[i]);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* Takes the plain keys out of @s. */
+static int take_keys(struct aws_config *c, struct aws_sections *s) {
+        c->keys = calloc(s->names.n + 1, sizeof(*c->keys));
+        if (!c->keys)
+                return -ENOMEM;
+        for (size_t i = 0; i < s->names.n; i++) {
+                struct aws_section *from = &s->list[i];
+                size_t place;
+                char *id;
+                int r;
+
+                if (!from->access_key_id || !from->secret_key)
+                        continue;
+                id = texts_put(&c->texts, from->access_key_id, strlen(from->access_key_id));
+                if (!id)
+                        return -ENOMEM;
+                r = names_put(&c->key_names, from->name, &place);
+                if (r < 0)
+                        return r;
+                c->keys[place] = (struct plain_key){.access_key_id = id,
+                                                    .secret_key = TAKE_PTR(from->secret_key),
+                                                    .has_token = from->has_session_token};
         }
         return 0;
 }
@@ -323,146 +416,55 @@ static int list_names(struct aws_config *c) {
 int aws_config_load(const char *config_path, const char *credentials_path, bool with_keys,
                     struct aws_config **ret, struct aws_config_error *ret_error) {
         _cleanup_(aws_config_freep) struct aws_config *c = calloc(1, sizeof(*c));
-        struct reading r = {.c = c, .with_keys = with_keys};
-        int k;
+        _cleanup_(aws_sections_clear) struct aws_sections s = {0};
+        int r;
 
         *ret_error = (struct aws_config_error){.what = "out of memory"};
         if (!c)
                 return -ENOMEM;
-        k = read_config(&r, config_path, ret_error);
-        if (k < 0)
-                return k;
-        r.is_credentials = true;
-        k = read_config(&r, credentials_path, ret_error);
-        if (k < 0)
-                return k;
-        if (c->n_sections > AWS_PROFILES_MAX) {
+        if ((r = aws_config_read(&s, config_path, false, with_keys, ret_error)) < 0 ||
+            (r = aws_config_read(&s, credentials_path, true, with_keys, ret_error)) < 0)
+                return r;
+        if (s.names.n > AWS_PROFILES_MAX) {
                 ret_error->what = "too many profiles";
                 return -E2BIG;
         }
-        k = list_names(c);
-        if (k < 0)
-                return k;
+        ret_error->what = "out of memory";
+        if ((r = build_all(c, &s)) < 0 || (with_keys && (r = take_keys(c, &s)) < 0))
+                return r;
         *ret = TAKE_PTR(c);
         return 0;
 }
 
-/* The section that holds the long-term key of @name, or NULL. */
-static const struct section *find_plain_key(const struct aws_config *c, const char *name) {
-        const struct section *s = find_long_term(c, name);
+const struct aws_profile *aws_config_find(const struct aws_config *c, const char *name) {
+        size_t i = names_find(&c->names, name);
 
-        if (s && s->access_key_id && s->has_secret_key)
-                return s;
-        s = find_section(c, name);
-        return s && s->access_key_id && s->has_secret_key && !s->has_session_token ? s : NULL;
-}
-
-static const char *first_of(const char *a, const char *b) {
-        return a && *a ? a : b && *b ? b : "";
-}
-
-static const char *mfa_serial_of(const struct section *s) {
-        return s ? first_of(s->mfa_serial, s->aws_mfa_device) : "";
-}
-
-/* "~" and "~/..." stand for HOME; "~name" stays, and is then no absolute path. */
-static void expand_home(const char *path, char out[PATH_LEN_MAX]) {
-        const char *home = getenv("HOME");
-        bool expands = path[0] == '~' && (path[1] == '/' || path[1] == '\0') && home;
-        int n;
-
-        n = snprintf(out, PATH_LEN_MAX, "%s%s", expands ? home : "", expands ? path + 1 : path);
-        if (n < 0 || n >= PATH_LEN_MAX)
-                strcpy(out,
-                       "~"); /* too long to exist: no file has this name, which is what is told */
-}
-
-int aws_config_profile(const struct aws_config *c, const char *name, struct aws_profile *ret) {
-        static const struct section nothing = {0};
-        const struct section *own = find_section(c, name), *long_term = find_long_term(c, name);
-        struct aws_profile p = {0};
-
-        if (!own && !long_term)
-                return -ENOENT;
-        own = own ? own : &nothing;
-        long_term = long_term ? long_term : &nothing;
-        if (strlen(name) > PROFILE_NAME_MAX)
-                return -ENOENT;
-        strcpy(p.name, name);
-        p.is_role = own->role_arn && *own->role_arn;
-        p.has_key = find_plain_key(c, name) != NULL;
-        strcpy(p.region, first_of(own->region, long_term->region));
-        strcpy(p.mfa_serial, first_of(mfa_serial_of(own), mfa_serial_of(long_term)));
-        strcpy(p.endpoint_url, first_of(own->endpoint_url, long_term->endpoint_url));
-        expand_home(first_of(own->ca_bundle, long_term->ca_bundle), p.ca_bundle);
-        *ret = p;
-        return 0;
+        return i == SIZE_MAX ? NULL : &c->profiles[i];
 }
 
 size_t aws_config_n_profiles(const struct aws_config *c) {
-        return c->n_names;
+        return c->names.n;
 }
 
-const char *aws_config_profile_name(const struct aws_config *c, size_t i) {
-        assert(i < c->n_names);
+const struct aws_profile *aws_config_at(const struct aws_config *c, size_t i) {
+        assert(i < c->names.n);
 
-        return c->names[i];
+        return &c->profiles[i];
 }
 
 int aws_config_plain_key(const struct aws_config *c, const char *name, struct aws_plain_key *ret) {
-        const struct section *s = find_plain_key(c, name);
+        char other[PROFILE_NAME_MAX + 1];
+        size_t i = SIZE_MAX;
 
-        if (!s || !s->secret_key)
-                return -ENOENT;
-        *ret = (struct aws_plain_key){.secret_key = s->secret_key};
-        strcpy(ret->section, s->name);
-        strcpy(ret->access_key_id, s->access_key_id);
+        if (long_term_name(name, other))
+                i = names_find(&c->key_names, other);
+        if (i == SIZE_MAX) {
+                i = names_find(&c->key_names, name);
+                if (i == SIZE_MAX || c->keys[i].has_token)
+                        return -ENOENT;
+        }
+        *ret = (struct aws_plain_key){.secret_key = c->keys[i].secret_key};
+        strcpy(ret->section, c->key_names.list[i]);
+        strcpy(ret->access_key_id, c->keys[i].access_key_id);
         return 0;
-}
-
-struct removal {
-        const char *text, *section;
-        struct buf *ret;
-        size_t copied; /* how much of the text has been copied or left out */
-        int n_lines;
-};
-
-/* Lines end with LF, CR LF or CR; the last one of a file may have no end. */
-static int count_lines(const char *text, size_t len) {
-        int n = 0;
-
-        for (size_t i = 0; i < len; i++)
-                if (text[i] == '\n' || i + 1 == len || (text[i] == '\r' && text[i + 1] != '\n'))
-                        n++;
-        return n;
-}
-
-static int on_removal_entry(const struct ini_entry *e, void *userdata, const char **ret_what) {
-        struct removal *r = userdata;
-        int k;
-
-        (void)ret_what; /* nothing here is the text's fault */
-        if (!e->key || strcmp(e->section, r->section) != 0 ||
-            (strcmp(e->key, "aws_access_key_id") != 0 &&
-             strcmp(e->key, "aws_secret_access_key") != 0))
-                return 0;
-        k = buf_put(r->ret, r->text + r->copied, e->start - r->copied);
-        if (k < 0)
-                return k;
-        r->n_lines += count_lines(r->text + e->start, e->end - e->start);
-        r->copied = e->end;
-        return 0;
-}
-
-int aws_credentials_without_key(const char *text, size_t len, const char *section,
-                                struct buf *ret) {
-        struct removal r = {.text = text, .section = section, .ret = ret};
-        struct ini_error error;
-        int k;
-
-        k = ini_parse(text, len, on_removal_entry, &r, &error);
-        if (k < 0)
-                return k;
-        k = buf_put(ret, text + r.copied, len - r.copied);
-        return k < 0 ? k : r.n_lines;
 }

@@ -3,8 +3,11 @@
 
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+#define HOST_LEN_MAX 253 /* RFC 1035, 2.3.4 */
 
 static const char hex_digits[] = "0123456789abcdef";
 
@@ -46,6 +49,64 @@ int encode_uri(struct buf *b, const char *text) {
                 if (r < 0)
                         return r;
         }
+        return 0;
+}
+
+/* Whether @c stands for itself in a path, after @before in the name ('\0' at its start). */
+static bool is_plain_in_path(unsigned char c, unsigned char before) {
+        if (c == '.')
+                return before != '.' && before != '\0';
+        return c < 0x80 && (isalnum(c) || (c != '\0' && strchr("_@:=,+-", c)));
+}
+
+int encode_path_name(struct buf *b, const char *name) {
+        unsigned char before = '\0';
+
+        for (const unsigned char *p = (const unsigned char *)name; *p; before = *p++) {
+                char escaped[3] = {'~', (char)toupper(hex_digits[*p >> 4]),
+                                   (char)toupper(hex_digits[*p & 15])};
+                int r;
+
+                r = is_plain_in_path(*p, before) ? buf_put(b, p, 1)
+                                                 : buf_put(b, escaped, sizeof(escaped));
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* The value of an upper-case hex digit, or -EINVAL. */
+static int upper_hex_digit(char c) {
+        return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -EINVAL;
+}
+
+int decode_path_name(const char *text, size_t len, char *out, size_t size) {
+        unsigned char before = '\0';
+        size_t n = 0;
+
+        for (size_t i = 0; i < len; i++) {
+                unsigned char c = (unsigned char)text[i];
+                bool is_escaped = c == '~';
+
+                if (is_escaped) {
+                        int high = i + 2 < len ? upper_hex_digit(text[i + 1]) : -EINVAL;
+                        int low = i + 2 < len ? upper_hex_digit(text[i + 2]) : -EINVAL;
+
+                        if (high < 0 || low < 0)
+                                return -EINVAL;
+                        c = (unsigned char)(high << 4 | low);
+                        i += 2;
+                }
+                if (c == '\0' || is_escaped == is_plain_in_path(c, before))
+                        return -EINVAL;
+                if (n + 1 >= size)
+                        return -E2BIG;
+                out[n++] = (char)c;
+                before = c;
+        }
+        if (n >= size)
+                return -E2BIG;
+        out[n] = '\0';
         return 0;
 }
 
@@ -176,6 +237,77 @@ bool text_is_key_name(const char *text) {
 
 bool text_is_mfa_serial(const char *text) {
         return consists_of(text, 9, MFA_SERIAL_MAX, "_+=/:,.@-");
+}
+
+bool text_is_role_arn(const char *text) {
+        size_t colons = 0;
+
+        if (!text_is_graph(text, USER_ARN_MAX) || strlen(text) < 20 ||
+            strncmp(text, "arn:", 4) != 0)
+                return false;
+        for (const char *p = text; *p; p++)
+                colons += *p == ':';
+        return colons >= 5;
+}
+
+bool text_is_role_session_name(const char *text) {
+        return consists_of(text, 2, 64, "_+=,.@-");
+}
+
+/* @len bytes that curl reads as a user's name or password: what a URL may carry there, no ':' or '@'. */
+static bool is_url_credential(const char *text, size_t len) {
+        for (size_t i = 0; i < len; i++) {
+                unsigned char c = (unsigned char)text[i];
+
+                if (c == '%') {
+                        if (len - i < 3 || !isxdigit((unsigned char)text[i + 1]) ||
+                            !isxdigit((unsigned char)text[i + 2]) ||
+                            strncmp(text + i, "%00", 3) == 0)
+                                return false;
+                        i += 2;
+                } else if (c >= 0x80 || !(isalnum(c) || strchr("-._~!$&'()*+,;=", c))) {
+                        return false;
+                }
+        }
+        return true;
+}
+
+/* ":port", 1 to 65535 without a leading zero. */
+static bool is_port_suffix(const char *text) {
+        size_t digits = strspn(text + (*text == ':'), "0123456789");
+
+        return *text == ':' && digits >= 1 && digits <= 5 && text[1 + digits] == '\0' &&
+               text[1] != '0' && strtol(text + 1, NULL, 10) <= 65535;
+}
+
+bool text_is_proxy(const char *text) {
+        static const char alnum[] =
+                "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+        const char *host, *at, *colon;
+        size_t n;
+
+        if (!text_is_graph(text, URL_MAX_LEN) || strncmp(text, "http://", 7) != 0)
+                return false;
+        host = text + 7;
+        at = strchr(host, '@');
+        if (at) {
+                colon = memchr(host, ':', (size_t)(at - host));
+                if (!colon || colon == host || !is_url_credential(host, (size_t)(colon - host)) ||
+                    !is_url_credential(colon + 1, (size_t)(at - colon - 1)))
+                        return false;
+                host = at + 1;
+        }
+        if (*host == '[') {
+                n = strspn(host + 1, "0123456789abcdefABCDEF:.");
+                return n >= 2 && host[1 + n] == ']' && is_port_suffix(host + n + 2);
+        }
+        n = strcspn(host, ":");
+        if (n < 1 || n > HOST_LEN_MAX || !strchr(alnum, host[0]))
+                return false;
+        for (size_t i = 0; i < n; i++)
+                if (!strchr(alnum, host[i]) && !strchr("._-", host[i]))
+                        return false;
+        return is_port_suffix(host + n);
 }
 
 bool text_is_region(const char *text) {

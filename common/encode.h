@@ -16,6 +16,13 @@ void encode_base64url(const void *bytes, size_t len, char *out);
 /* Percent-encodes all but the unreserved characters of RFC 3986, as SigV4 asks. Errors as buf_put(). */
 int encode_uri(struct buf *b, const char *text);
 
+/* A name as a path segment: bytes outside [A-Za-z0-9._@:=,+-] as "~XX", upper-case hex, and a dot at the
+ * start or after a dot likewise, so that no client normalises it away. Errors as buf_put(). */
+int encode_path_name(struct buf *b, const char *name);
+/* The reverse of @len bytes at @text into @out of @size bytes. Returns 0; -EINVAL for what
+ * encode_path_name() would have spelled otherwise, or for a NUL byte; -E2BIG. */
+int decode_path_name(const char *text, size_t len, char *out, size_t size);
+
 /* "20261122T000000Z" into @out of 17 bytes: SigV4's form. */
 void encode_time_basic(int64_t wall_sec, char *out);
 /* "2026-11-22T00:00:00Z" into @out of 21 bytes: the only form every SDK accepts as Expiration. */
@@ -38,6 +45,13 @@ bool text_is_access_key_id(const char *text);
 bool text_is_key_name(const char *text);
 /* A virtual device's ARN or a hardware serial: 9-256 of [A-Za-z0-9_+=/:,.@-] (STS API reference). */
 bool text_is_mfa_serial(const char *text);
+/* "arn:..." with five colons at least: 20 to USER_ARN_MAX of graphic ASCII. Compatible services use
+ * other partitions and accounts than AWS's. */
+bool text_is_role_arn(const char *text);
+/* 2 to 64 of [A-Za-z0-9_+=,.@-]: a role session name or a source identity (STS API reference). */
+bool text_is_role_session_name(const char *text);
+/* "http://[user:password@]host:port", the port required; at most URL_MAX_LEN bytes. */
+bool text_is_proxy(const char *text);
 /* [a-z0-9-], 1 to 32 bytes. */
 bool text_is_region(const char *text);
 

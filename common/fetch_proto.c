@@ -5,11 +5,28 @@
 
 #include <string.h>
 
+/* u32 length and at most as many bytes */
+#define FIELD_LEN(max) (sizeof(uint32_t) + (max))
+
+/* No legal packet is too long to be sent. */
+static_assert(1 + FIELD_LEN(sizeof(((struct aws_http_request *)0)->url) - 1) +
+                              FIELD_LEN(AWS_HEADERS_MAX) + FIELD_LEN(AWS_BODY_MAX) +
+                              FIELD_LEN(PATH_LEN_MAX - 1) + FIELD_LEN(URL_MAX_LEN) <=
+                      FETCH_PACKET_MAX,
+              "a request fits into a packet");
+static_assert(sizeof(struct fetch_answer) + FIELD_LEN(ACCESS_KEY_ID_MAX) +
+                              FIELD_LEN(SECRET_KEY_MAX) + FIELD_LEN(SESSION_TOKEN_MAX) +
+                              sizeof(uint64_t) + FIELD_LEN(SIGNIN_TOKEN_MAX) +
+                              (4 + FETCH_MFA_DEVICES_MAX) * sizeof(uint32_t) <=
+                      FETCH_PACKET_MAX,
+              "an answer fits into a packet");
+
 int fetch_request_encode(const struct fetch_request *q, struct buf *b) {
         int r;
 
         if ((r = wire_put_u8(b, (uint8_t)q->op)) < 0 ||
-            (r = aws_http_request_put(&q->http, b)) < 0 || (r = wire_put_text(b, q->ca_file)) < 0)
+            (r = aws_http_request_put(&q->http, b)) < 0 || (r = wire_put_text(b, q->ca_file)) < 0 ||
+            (r = wire_put_text(b, q->proxy)) < 0)
                 return r;
         return 0;
 }
@@ -29,6 +46,9 @@ int fetch_request_decode(const void *bytes, size_t len, struct fetch_request *re
         if (r < 0)
                 return r;
         wire_get_text(&reader, q.ca_file, sizeof(q.ca_file));
+        wire_get_text(&reader, q.proxy, sizeof(q.proxy));
+        if (q.proxy[0] != '\0' && !text_is_proxy(q.proxy))
+                reader.failed = true;
         r = wire_end(&reader);
         if (r < 0)
                 return r;
@@ -39,7 +59,12 @@ int fetch_request_decode(const void *bytes, size_t len, struct fetch_request *re
 
 void fetch_request_clear(struct fetch_request *q) {
         aws_http_request_clear(&q->http);
-        *q = (struct fetch_request){0};
+        explicit_bzero(q, sizeof(*q)); /* a proxy's password is in it */
+}
+
+/* NULL is written as no bytes. */
+static int put_secret(struct buf *b, const struct secret *s) {
+        return s ? wire_put_bytes(b, secret_reveal(s), secret_len(s)) : wire_put_bytes(b, "", 0);
 }
 
 static int put_creds(struct buf *b, const struct creds *c) {
@@ -49,9 +74,7 @@ static int put_creds(struct buf *b, const struct creds *c) {
         if (r < 0 || !c)
                 return r;
         if ((r = wire_put_text(b, c->access_key_id)) < 0 ||
-            (r = wire_put_bytes(b, secret_reveal(c->secret_key), secret_len(c->secret_key))) < 0 ||
-            (r = wire_put_bytes(b, secret_reveal(c->session_token), secret_len(c->session_token))) <
-                    0 ||
+            (r = put_secret(b, c->secret_key)) < 0 || (r = put_secret(b, c->session_token)) < 0 ||
             (r = wire_put_u64(b, (uint64_t)c->expiration_sec)) < 0)
                 return r;
         return 0;
@@ -74,8 +97,10 @@ int fetch_answer_encode(const struct fetch_answer *a, struct buf *b) {
                 if (r < 0)
                         return r;
         }
-        r = wire_put_text(b, a->user_arn);
-        return r < 0 ? r : wire_put_text(b, a->account);
+        if ((r = wire_put_text(b, a->user_arn)) < 0 || (r = wire_put_text(b, a->account)) < 0 ||
+            (r = put_secret(b, a->signin_token)) < 0)
+                return r;
+        return 0;
 }
 
 static bool get_bool(struct wire_reader *r) {
@@ -107,13 +132,13 @@ static void get_plain_or_nothing(struct wire_reader *r, char *out, size_t size) 
                 r->failed = true;
 }
 
-/* Returns 0 or -ENOMEM; @ret stays NULL when the reader has failed. */
+/* No bytes are NULL. Returns 0 or -ENOMEM; @ret stays NULL when the reader has failed. */
 static int get_secret(struct wire_reader *r, size_t max, struct secret **ret) {
         size_t len;
         const void *at = wire_get_bytes(r, max, &len);
         int k;
 
-        if (!at)
+        if (!at || len == 0)
                 return 0;
         k = secret_copy(at, len, ret);
         if (k < 0)
@@ -137,6 +162,8 @@ static int get_creds(struct wire_reader *r, struct creds **ret) {
         if ((k = get_secret(r, SECRET_KEY_MAX, &c->secret_key)) < 0 ||
             (k = get_secret(r, SESSION_TOKEN_MAX, &c->session_token)) < 0)
                 return k;
+        if (!c->secret_key || !c->session_token)
+                r->failed = true;
         c->expiration_sec = get_time(r);
         *ret = TAKE_PTR(c);
         return 0;
@@ -180,8 +207,11 @@ static int get_answer(struct wire_reader *r, struct fetch_answer *a) {
         get_mfa_serials(r, a);
         get_plain_or_nothing(r, a->user_arn, sizeof(a->user_arn));
         get_plain_or_nothing(r, a->account, sizeof(a->account));
-        if (a->outcome != FETCH_OK &&
-            (a->creds || a->n_mfa_serials > 0 || a->user_arn[0] || a->account[0]))
+        k = get_secret(r, SIGNIN_TOKEN_MAX, &a->signin_token);
+        if (k < 0)
+                return k;
+        if (a->outcome != FETCH_OK && (a->creds || a->n_mfa_serials > 0 || a->user_arn[0] ||
+                                       a->account[0] || a->signin_token))
                 r->failed = true; /* a failure has no results */
         return 0;
 }
@@ -205,5 +235,6 @@ int fetch_answer_decode(const void *bytes, size_t len, struct fetch_answer *ret)
 
 void fetch_answer_clear(struct fetch_answer *a) {
         a->creds = creds_free(a->creds);
+        a->signin_token = secret_free(a->signin_token);
         *a = (struct fetch_answer){0};
 }

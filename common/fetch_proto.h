@@ -8,18 +8,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define FETCH_PACKET_MAX      ((size_t)64 * 1024)
+#define FETCH_PACKET_MAX      ((size_t)80 * 1024)
 #define FETCH_MFA_DEVICES_MAX 8    /* IAM allows eight per user */
 #define FETCH_TEXT_MAX        1024 /* AWS's message, or curl's */
 #define FETCH_SOCKET_FD       3    /* where mfad-fetch finds its socket */
 #define FETCH_TOTAL_SEC       15
+#define SIGNIN_TOKEN_MAX      ((size_t)8 * 1024)
 
 struct creds;
+struct secret;
 
 struct fetch_request {
         enum aws_op op; /* how to read the answer */
         struct aws_http_request http;
-        char ca_file[PATH_LEN_MAX]; /* "" for the system's directory of hashed certificates */
+        char ca_file[PATH_LEN_MAX];  /* "" for the system's directory of hashed certificates */
+        char proxy[URL_MAX_LEN + 1]; /* as text_is_proxy(), or ""; not used for loopback */
 };
 
 enum fetch_outcome {
@@ -45,11 +48,12 @@ struct fetch_answer {
         bool is_date_verified; /* the answer came over verified TLS, or from loopback */
         char aws_code[129];
         char text[FETCH_TEXT_MAX + 1]; /* AWS's message, or why the exchange failed; printable */
-        struct creds *creds;           /* GetSessionToken */
+        struct creds *creds;           /* GetSessionToken, AssumeRole */
         size_t n_mfa_serials;          /* ListMFADevices */
         char mfa_serials[FETCH_MFA_DEVICES_MAX][MFA_SERIAL_MAX + 1];
-        char user_arn[USER_ARN_MAX + 1]; /* GetCallerIdentity */
+        char user_arn[USER_ARN_MAX + 1]; /* GetCallerIdentity; AssumeRole: of the role, or "" */
         char account[33];                /* GetCallerIdentity */
+        struct secret *signin_token;     /* GetSigninToken: 1 to SIGNIN_TOKEN_MAX bytes, or NULL */
 };
 
 int fetch_request_encode(const struct fetch_request *q, struct buf *b);

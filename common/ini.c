@@ -1,5 +1,7 @@
 #include "common/ini.h"
 #include "common/buf.h"
+#include "common/macros.h"
+#include "common/texts.h"
 
 #include <ctype.h>
 #include <stdbool.h>
@@ -21,9 +23,8 @@ struct parser {
         const char *what; /* why it failed */
 
         struct buf section, key, value;
-        struct buf seen_sections, seen_keys; /* each name with its NUL */
-        unsigned n_sections, n_keys;
-        size_t indent;  /* of the last line that was not a continuation */
+        struct names seen_sections, seen_keys; /* the latter of the section that is open */
+        size_t indent;                         /* of the last line that was not a continuation */
         size_t n_blank; /* lines that belong to the value if it goes on after them */
         bool has_section;
         struct ini_entry open; /* the key whose value may go on; open.key is NULL for none */
@@ -71,13 +72,12 @@ static int set_text(struct buf *b, const char *text, size_t len) {
 }
 
 /* Adds @name to the names in @seen. Returns 0, -EEXIST or -ENOMEM. */
-static int remember(struct buf *seen, const struct buf *name) {
-        const char *at = buf_text(seen), *end = at + seen->len;
+static int remember(struct names *seen, const struct buf *name) {
+        size_t before = seen->n, place;
+        int r;
 
-        for (; at < end; at += strlen(at) + 1)
-                if (strcmp(at, name->data) == 0)
-                        return -EEXIST;
-        return buf_put(seen, name->data, name->len + 1);
+        r = names_put(seen, name->data, &place);
+        return r < 0 ? r : place < before ? -EEXIST : 0;
 }
 
 static int tell(struct parser *p, const struct ini_entry *entry) {
@@ -116,10 +116,10 @@ static int open_section(struct parser *p, const struct line *line, size_t name_l
                 return fail(p, "this section stands twice");
         if (r < 0)
                 return r;
-        if (++p->n_sections > INI_SECTIONS_MAX)
+        if (p->seen_sections.n > INI_SECTIONS_MAX)
                 return fail(p, "too many sections");
         p->has_section = true;
-        p->seen_keys.len = p->n_keys = 0;
+        names_clear(&p->seen_keys);
         entry.section = p->section.data;
         return tell(p, &entry);
 }
@@ -149,7 +149,7 @@ static int open_key(struct parser *p, const struct line *line) {
                 return fail(p, "this key stands twice in its section");
         if (r < 0)
                 return r;
-        if (++p->n_keys > INI_KEYS_MAX)
+        if (p->seen_keys.n > INI_KEYS_MAX)
                 return fail(p, "too many keys in one section");
         p->open = (struct ini_entry){
                 .key = p->key.data, .line = p->line_no, .start = line->start, .end = line->end};
@@ -210,8 +210,8 @@ static void parser_clear(struct parser *p) {
         buf_clear(&p->section);
         buf_clear(&p->key);
         buf_clear(&p->value);
-        buf_clear(&p->seen_sections);
-        buf_clear(&p->seen_keys);
+        names_clear(&p->seen_sections);
+        names_clear(&p->seen_keys);
 }
 
 int ini_parse(const char *text, size_t len, ini_fn fn, void *userdata,
@@ -225,8 +225,6 @@ int ini_parse(const char *text, size_t len, ini_fn fn, void *userdata,
                 .section = BUF_INIT(len),
                 .key = BUF_INIT(len),
                 .value = BUF_INIT(len),
-                .seen_sections = BUF_INIT(len),
-                .seen_keys = BUF_INIT(len),
         };
         struct line line;
         int r = 0;

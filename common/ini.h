@@ -1,6 +1,6 @@
 /* ini.h - INI text, read line by line with the rules of Python's configparser, as botocore uses it.
  * Owns:  nothing that outlives a call; what it hands out is wiped afterwards.
- * Calls: buf.h.
+ * Calls: buf.h, texts.h.
  * Limit: INI_SECTIONS_MAX sections, INI_KEYS_MAX keys in one of them; the caller bounds the text.
  * Source: Lib/configparser.py of Python 3.11 (RawConfigParser with its defaults), run beside it in the
  * tests. The rules: `[section]`, `key = value` or `key: value`; a key is lower-cased; what is indented
@@ -10,7 +10,7 @@
 #pragma once
 #include <stddef.h>
 
-#define INI_SECTIONS_MAX 4096
+#define INI_SECTIONS_MAX 8192
 #define INI_KEYS_MAX     256
 
 /* One key with its value, or, when key is NULL, the line that opens a section. */

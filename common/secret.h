@@ -1,13 +1,15 @@
 /* secret.h - memory for what must not be swapped, dumped, inherited or left behind.
- * Owns:  one arena per process (memfd_secret(2), else locked pages) and every secret in it.
+ * Owns:  one arena per process and every secret in it. The arena is blocks of memfd_secret(2), else of
+ *        locked pages, made when there is need for them and given back when they are empty.
  * Calls: the kernel; explicit_bzero(3).
- * Limit: SECRET_ARENA_LEN bytes in all, SECRET_LEN_MAX for one secret. */
+ * Limit: SECRET_ARENA_MAX bytes in all, SECRET_LEN_MAX for one secret. */
 #pragma once
 #include "common/macros.h"
 #include <stdbool.h>
 #include <stddef.h>
 
-#define SECRET_ARENA_LEN ((size_t)256 * 1024)
+#define SECRET_ARENA_MAX ((size_t)16 * 1024 * 1024)
+#define SECRET_BLOCK_LEN ((size_t)256 * 1024) /* what a process pays at least, as address space */
 #define SECRET_LEN_MAX   ((size_t)32 * 1024)
 
 struct secret;
@@ -16,12 +18,14 @@ enum secret_arena {
         SECRET_ARENA_NONE = 0,  /* secret_arena_open() was not called */
         SECRET_ARENA_SECRETMEM, /* pages that even the kernel's own mapping lacks */
         SECRET_ARENA_LOCKED,    /* not in swap, not in core dumps, not in children */
-        SECRET_ARENA_PLAIN,     /* RLIMIT_MEMLOCK forbids locking: swap may see them */
+        SECRET_ARENA_PLAIN,     /* RLIMIT_MEMLOCK forbids (more) locking: swap may see them */
 };
 
-/* Makes the arena; the first thing a program does after process_harden(). Returns 0 or -ENOMEM. */
+/* Makes the arena's first block; the first thing a program does after process_harden(). Returns 0 or
+ * -ENOMEM. */
 int secret_arena_open(void);
-/* Which protection is in force, for `status`. */
+/* Which protection is in force, for `status`: that of the block which has the least. It may change
+ * with every secret. */
 enum secret_arena secret_arena_kind(void);
 /* "secretmem", "locked", "plain" or "none". */
 const char *secret_arena_name(enum secret_arena kind);

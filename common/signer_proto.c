@@ -12,10 +12,14 @@ static int put_call(struct buf *b, const struct aws_call *c) {
             (r = wire_put_text(b, c->mfa_code)) < 0 || (r = wire_put_u32(b, c->duration_sec)) < 0 ||
             (r = wire_put_u64(b, (uint64_t)c->wall_sec)) < 0)
                 return r;
-        return 0;
+        if (c->op != AWS_OP_ASSUME_ROLE)
+                return 0;
+        assert(c->role);
+        return aws_role_put(c->role, b);
 }
 
-static void get_call(struct wire_reader *r, struct aws_call *c) {
+/* @role: taken by AssumeRole alone, and then @c points to it. */
+static void get_call(struct wire_reader *r, struct aws_call *c, struct aws_role *role) {
         uint8_t op = wire_get_u8(r);
 
         if (op == 0 || op >= _AWS_OP_MAX)
@@ -27,6 +31,10 @@ static void get_call(struct wire_reader *r, struct aws_call *c) {
         wire_get_text(r, c->mfa_code, sizeof(c->mfa_code));
         c->duration_sec = wire_get_u32(r);
         c->wall_sec = (int64_t)wire_get_u64(r);
+        if (c->op == AWS_OP_ASSUME_ROLE) {
+                aws_role_get(r, role);
+                c->role = role;
+        }
 }
 
 int signer_request_encode(const struct signer_request *q, struct buf *b) {
@@ -62,7 +70,7 @@ static void get_request(struct wire_reader *r, struct signer_request *q) {
         case SIGNER_REQUEST_STATUS: return;
         case SIGNER_REQUEST_SIGN:
                 wire_get_text(r, q->key, sizeof(q->key));
-                get_call(r, &q->call);
+                get_call(r, &q->call, &q->role);
                 return;
         case SIGNER_REQUEST_FORGET_CODE:
                 wire_get_text(r, q->key, sizeof(q->key));
@@ -81,8 +89,11 @@ int signer_request_decode(const void *bytes, size_t len, struct signer_request *
         wire_reader_init(&reader, bytes, len);
         get_request(&reader, &q);
         r = wire_end(&reader);
-        if (r >= 0)
+        if (r >= 0) {
                 *ret = q;
+                if (q.call.role)
+                        ret->call.role = &ret->role;
+        }
         explicit_bzero(&q, sizeof(q)); /* it may hold a code */
         return r;
 }

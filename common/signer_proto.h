@@ -22,6 +22,7 @@ struct signer_request {
         uint32_t id;                /* not 0; echoed in the answer */
         char key[KEY_NAME_MAX + 1]; /* SIGN, FORGET_CODE */
         struct aws_call call;       /* SIGN: all of it; FORGET_CODE: mfa_serial and mfa_code */
+        struct aws_role role;       /* SIGN of AssumeRole: decoded, and call.role points here */
 };
 
 enum signer_answer_type {
@@ -68,11 +69,13 @@ struct signer_answer {
         uint32_t wait_sec; /* CODE_USED: until the memory of this code ends */
 };
 
-/* Encoders append one packet to @b. Errors as buf_put(). */
+/* Encoders append one packet to @b. AssumeRole is encoded from call.role, which may point anywhere.
+ * Errors as buf_put(). */
 int signer_request_encode(const struct signer_request *q, struct buf *b);
 int signer_answer_encode(const struct signer_answer *a, struct buf *b);
 /* Decoders check every bound and alphabet-free limit. Return 0, -EBADMSG or -ENOMEM; @ret is
- * untouched on failure. Free an answer with signer_answer_clear(), a request by wiping it. */
+ * untouched on failure; a decoded request must stay where it is (call.role). Free an answer with
+ * signer_answer_clear(), a request by wiping it. */
 int signer_request_decode(const void *bytes, size_t len, struct signer_request *ret);
 int signer_answer_decode(const void *bytes, size_t len, struct signer_answer *ret);
 void signer_answer_clear(struct signer_answer *a);
