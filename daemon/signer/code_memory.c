@@ -31,6 +31,62 @@ struct code_memory {
         struct entry entries[CODE_MEMORY_MAX];
 };
 
+/* What the file says. */
+struct kept {
+        char boot[BOOT_ID_LEN + 1];
+        const void *key; /* KEY_LEN bytes, lent */
+        struct entry entries[CODE_MEMORY_MAX];
+};
+
+static int print(const char *boot, const void *key, const struct entry entries[CODE_MEMORY_MAX],
+                 struct buf *b) {
+        int r;
+
+        r = wire_put_text(b, boot);
+        if (r >= 0)
+                r = wire_put_bytes(b, key, KEY_LEN);
+        for (size_t i = 0; i < CODE_MEMORY_MAX && r >= 0; i++) {
+                r = wire_put_u64(b, entries[i].until_usec);
+                if (r >= 0)
+                        r = wire_put_bytes(b, entries[i].mac, MAC_LEN);
+        }
+        return r;
+}
+
+/* @now_usec: nothing can have been remembered for longer than from now on; a later time would take a
+ * place forever. Another boot's times are not looked at. */
+static int parse(const void *bytes, size_t len, const char *boot, uint64_t now_usec,
+                 struct kept *ret) {
+        struct kept kept = {0};
+        struct wire_reader w;
+        size_t key_len, mac_len;
+        const void *mac;
+        int r;
+
+        wire_reader_init(&w, bytes, len);
+        wire_get_text(&w, kept.boot, sizeof(kept.boot));
+        kept.key = wire_get_bytes(&w, KEY_LEN, &key_len);
+        for (size_t i = 0; i < CODE_MEMORY_MAX; i++) {
+                kept.entries[i].until_usec = wire_get_u64(&w);
+                mac = wire_get_bytes(&w, MAC_LEN, &mac_len);
+                if (!mac || mac_len != MAC_LEN)
+                        return -EBADMSG;
+                memcpy(kept.entries[i].mac, mac, MAC_LEN);
+        }
+        r = wire_end(&w);
+        if (r < 0)
+                return r;
+        if (key_len != KEY_LEN)
+                return -EBADMSG;
+        if (strcmp(kept.boot, boot) != 0)
+                return -ESTALE;
+        for (size_t i = 0; i < CODE_MEMORY_MAX; i++)
+                if (kept.entries[i].until_usec > now_usec + CODE_MEMORY_SEC * USEC_PER_SEC)
+                        return -EBADMSG;
+        *ret = kept;
+        return 0;
+}
+
 static int save(const struct code_memory *m) {
         _cleanup_(buf_clear) struct buf b = BUF_INIT(FILE_MAX);
         char boot[BOOT_ID_LEN + 1];
@@ -40,14 +96,7 @@ static int save(const struct code_memory *m) {
                 return 0;
         r = boot_id_read(boot);
         if (r >= 0)
-                r = wire_put_text(&b, boot);
-        if (r >= 0)
-                r = wire_put_bytes(&b, secret_reveal(m->key), KEY_LEN);
-        for (size_t i = 0; i < CODE_MEMORY_MAX && r >= 0; i++) {
-                r = wire_put_u64(&b, m->entries[i].until_usec);
-                if (r >= 0)
-                        r = wire_put_bytes(&b, m->entries[i].mac, MAC_LEN);
-        }
+                r = print(boot, secret_reveal(m->key), m->entries, &b);
         if (r < 0)
                 return r;
         return fs_replace_file(m->dir_fd, FILE_NAME, b.data, b.len, 0600);
@@ -65,11 +114,8 @@ static void save_or_warn(const struct code_memory *m) {
 static int load(struct code_memory *m) {
         _cleanup_(buf_clear) struct buf b = BUF_INIT(FILE_MAX);
         _cleanup_(fd_closep) int fd = -EBADF;
-        struct entry entries[CODE_MEMORY_MAX] = {0};
-        char boot[BOOT_ID_LEN + 1], kept_boot[BOOT_ID_LEN + 1];
-        struct wire_reader w;
-        const void *key, *mac;
-        size_t key_len, mac_len;
+        char boot[BOOT_ID_LEN + 1];
+        struct kept kept;
         int r;
 
         fd = openat(m->dir_fd, FILE_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
@@ -80,27 +126,12 @@ static int load(struct code_memory *m) {
                 r = fs_read_fd(fd, &b);
         if (r >= 0)
                 r = boot_id_read(boot);
+        if (r >= 0)
+                r = parse(b.data, b.len, boot, clock_boot_usec(), &kept);
         if (r < 0)
                 return r;
-        wire_reader_init(&w, b.data, b.len);
-        wire_get_text(&w, kept_boot, sizeof(kept_boot));
-        key = wire_get_bytes(&w, KEY_LEN, &key_len);
-        for (size_t i = 0; i < CODE_MEMORY_MAX; i++) {
-                entries[i].until_usec = wire_get_u64(&w);
-                mac = wire_get_bytes(&w, MAC_LEN, &mac_len);
-                if (!mac || mac_len != MAC_LEN)
-                        return -EBADMSG;
-                memcpy(entries[i].mac, mac, MAC_LEN);
-        }
-        r = wire_end(&w);
-        if (r < 0)
-                return r;
-        if (key_len != KEY_LEN)
-                return -EBADMSG;
-        if (strcmp(boot, kept_boot) != 0)
-                return -ESTALE; /* its times are another boot's */
-        memcpy(secret_reveal(m->key), key, KEY_LEN);
-        memcpy(m->entries, entries, sizeof(entries));
+        memcpy(secret_reveal(m->key), kept.key, KEY_LEN);
+        memcpy(m->entries, kept.entries, sizeof(kept.entries));
         return 0;
 }
 

@@ -12,13 +12,14 @@ struct aws_call;
 
 enum policy_result {
         POLICY_ALLOWED = 0,
-        POLICY_OPERATION, /* none that we know */
+        POLICY_OPERATION, /* none that we know, or none that is signed */
         POLICY_REGION,
         POLICY_ENDPOINT,
-        POLICY_CLOCK,     /* a signature for another day is not needed by anybody honest */
-        POLICY_NO_SERIAL, /* GetSessionToken without an MFA device: a session without MFA */
+        POLICY_CLOCK, /* a signature for another day is not needed by anybody honest */
+        POLICY_NO_SERIAL, /* GetSessionToken or AssumeRole without an MFA device: a session without MFA */
         POLICY_NO_CODE,
         POLICY_DURATION,
+        POLICY_ROLE,        /* AssumeRole without a role, or with one that cannot be expressed */
         POLICY_STRAY_FIELD, /* a field that the operation does not use */
 };
 

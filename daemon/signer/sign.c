@@ -61,7 +61,7 @@ static bool code_is_fresh(struct code_memory *codes, const struct aws_call *call
                           struct signer_answer *a) {
         int r;
 
-        if (call->op != AWS_OP_GET_SESSION_TOKEN)
+        if (!aws_call_has_code(call))
                 return true;
         r = code_memory_check(codes, call->mfa_serial, call->mfa_code);
         if (r == 0)
@@ -89,7 +89,7 @@ static void sign(const struct sign_context *c, const struct signer_request *q,
                                                   .secret_key = key->secret_key},
                               &a->request);
         /* before the request leaves this process: what was not remembered is not handed out */
-        if (r >= 0 && call->op == AWS_OP_GET_SESSION_TOKEN)
+        if (r >= 0 && aws_call_has_code(call))
                 r = code_memory_add(c->codes, call->mfa_serial, call->mfa_code);
         if (r < 0) {
                 (void)log_error(r, "cannot sign %s for \"%s\"", aws_op_name(call->op), q->key);
