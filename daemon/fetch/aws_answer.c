@@ -15,11 +15,18 @@
 #define TIME_TEXT_MAX   40        /* "2026-11-22T00:00:00.123456789Z" and some */
 #define CLOCK_SLACK_SEC (15 * 60) /* as far as AWS lets a signature's date be off */
 
-/* A field that is wanted: where it stands, and the longest that it may be. */
+enum occurrence {
+        ONCE,
+        AT_MOST_ONCE,
+        ANY_NUMBER
+};
+
+/* A field that is wanted: the end of its path, and the longest that it may be. What is around differs
+ * among STS-compatible services, and means nothing: the answer is one to what was asked. */
 struct field {
-        const char *path; /* local names from the root, or from "//" anywhere */
+        const char *path; /* the last local names, from the outside to the field's own */
         size_t max;
-        bool is_list; /* may occur any number of times; all others must be there, once */
+        enum occurrence occurrence;
 };
 
 enum {
@@ -27,42 +34,42 @@ enum {
         CREDS_SECRET_KEY,
         CREDS_TOKEN,
         CREDS_EXPIRATION,
+        CREDS_ROLE_ARN, /* AssumeRole only; MinIO leaves it empty */
         FIELDS_MAX,
 };
 
-#define CREDS_PATH "GetSessionTokenResponse/GetSessionTokenResult/Credentials/"
 static const struct field creds_fields[FIELDS_MAX] = {
-        [CREDS_KEY_ID] = {CREDS_PATH "AccessKeyId", ACCESS_KEY_ID_MAX, false},
-        [CREDS_SECRET_KEY] = {CREDS_PATH "SecretAccessKey", SECRET_KEY_MAX, false},
-        [CREDS_TOKEN] = {CREDS_PATH "SessionToken", SESSION_TOKEN_MAX, false},
-        [CREDS_EXPIRATION] = {CREDS_PATH "Expiration", TIME_TEXT_MAX, false},
+        [CREDS_KEY_ID] = {"Credentials/AccessKeyId", ACCESS_KEY_ID_MAX, ONCE},
+        [CREDS_SECRET_KEY] = {"Credentials/SecretAccessKey", SECRET_KEY_MAX, ONCE},
+        [CREDS_TOKEN] = {"Credentials/SessionToken", SESSION_TOKEN_MAX, ONCE},
+        [CREDS_EXPIRATION] = {"Credentials/Expiration", TIME_TEXT_MAX, ONCE},
+        [CREDS_ROLE_ARN] = {"AssumedRoleUser/Arn", USER_ARN_MAX, AT_MOST_ONCE},
 };
 
 enum {
         IDENTITY_ARN,
         IDENTITY_ACCOUNT,
 };
-#define IDENTITY_PATH "GetCallerIdentityResponse/GetCallerIdentityResult/"
 static const struct field identity_fields[] = {
-        [IDENTITY_ARN] = {IDENTITY_PATH "Arn", USER_ARN_MAX, false},
-        [IDENTITY_ACCOUNT] = {IDENTITY_PATH "Account", 32, false},
+        [IDENTITY_ARN] = {"GetCallerIdentityResult/Arn", USER_ARN_MAX, ONCE},
+        [IDENTITY_ACCOUNT] = {"GetCallerIdentityResult/Account", 32, ONCE},
 };
 
 /* A user without a device has no SerialNumber, but the list says whether it is whole. */
 static const struct field device_fields[] = {
-        {"ListMFADevicesResponse/ListMFADevicesResult/IsTruncated", 5, false},
-        {"ListMFADevicesResponse/ListMFADevicesResult/MFADevices/member/SerialNumber",
-         MFA_SERIAL_MAX, true},
+        {"ListMFADevicesResult/IsTruncated", 5, ONCE},
+        {"MFADevices/member/SerialNumber", MFA_SERIAL_MAX, ANY_NUMBER},
 };
 
-/* Code and Message stand in Error, whatever is around it: ErrorResponse, or Response and Errors. */
+/* Around Error are ErrorResponse, or Response and Errors, or nothing (S3's form, which MinIO and Ceph
+ * use for what fails before their STS looks at it). */
 enum {
         ERROR_CODE,
         ERROR_MESSAGE,
 };
 static const struct field error_fields[] = {
-        [ERROR_CODE] = {"//Error/Code", AWS_ANSWER_TEXT_MAX, false},
-        [ERROR_MESSAGE] = {"//Error/Message", AWS_ANSWER_TEXT_MAX, false},
+        [ERROR_CODE] = {"Error/Code", AWS_ANSWER_TEXT_MAX, ONCE},
+        [ERROR_MESSAGE] = {"Error/Message", AWS_ANSWER_TEXT_MAX, AT_MOST_ONCE},
 };
 
 struct reading {
@@ -73,7 +80,7 @@ struct reading {
         struct buf texts[FIELDS_MAX];
         bool has[FIELDS_MAX];
         char path[PATH_MAX_LEN]; /* "A/B/C": the element that is open */
-        unsigned depth;
+        unsigned depth, n_credentials;
         size_t text_len;    /* in the element that is open */
         int field;          /* that the element is, or -1 */
         const char *fault;  /* what the answer has that it may not have, or NULL */
@@ -88,13 +95,9 @@ static void stop(struct reading *g, const char *fault) {
 }
 
 static bool path_matches(const char *path, const char *wanted) {
-        size_t n = strlen(path), m;
+        size_t n = strlen(path), m = strlen(wanted);
 
-        if (strncmp(wanted, "//", 2) != 0)
-                return strcmp(path, wanted) == 0;
-        m = strlen(wanted + 2);
-        return n >= m && strcmp(path + n - m, wanted + 2) == 0 &&
-               (n == m || path[n - m - 1] == '/');
+        return n >= m && strcmp(path + n - m, wanted) == 0 && (n == m || path[n - m - 1] == '/');
 }
 
 static int find_field(const struct reading *g) {
@@ -126,11 +129,13 @@ static void XMLCALL on_start(void *userdata, const XML_Char *name,
         k = snprintf(g->path + n, sizeof(g->path) - n, "%s%s", n > 0 ? "/" : "", local_name(name));
         if (k < 0 || (size_t)k >= sizeof(g->path) - n)
                 return stop(g, "element names that are too long");
+        if (strcmp(local_name(name), "Credentials") == 0 && g->n_credentials++ > 0)
+                return stop(g, "two sets of credentials"); /* one may not complete the other */
         g->text_len = 0;
         g->field = find_field(g);
         if (g->field < 0)
                 return;
-        if (g->has[g->field] && !g->fields[g->field].is_list)
+        if (g->has[g->field] && g->fields[g->field].occurrence != ANY_NUMBER)
                 return stop(g, "the same field twice");
         g->has[g->field] = true;
         buf_clear(&g->texts[g->field]);
@@ -170,7 +175,7 @@ static void XMLCALL on_end(void *userdata, const XML_Char *name _unused_) {
 
         if (g->fault)
                 return;
-        if (g->field >= 0 && g->fields[g->field].is_list)
+        if (g->field >= 0 && g->fields[g->field].occurrence == ANY_NUMBER)
                 keep_serial(g, &g->texts[g->field]);
         g->field = -1;
         g->text_len = 0;
@@ -228,9 +233,16 @@ static bool is_token(const struct buf *b) {
 /* Returns NULL, or what is wrong. */
 static const char *check_expiration(const struct reading *g, int64_t *ret_sec) {
         int64_t now = g->answer->date_sec > 0 ? g->answer->date_sec : clock_wall_sec();
+        const struct buf *text = &g->texts[CREDS_EXPIRATION];
+        char stamp[TIME_TEXT_MAX + 1];
+        size_t n = text->len;
         int64_t sec;
 
-        if (decode_time_iso(buf_text(&g->texts[CREDS_EXPIRATION]), &sec) < 0)
+        memcpy(stamp, buf_text(text), n + 1);
+        /* what Python, among others, makes of a time in UTC */
+        if (n > strlen("+00:00") && strcmp(stamp + n - strlen("+00:00"), "+00:00") == 0)
+                strcpy(stamp + n - strlen("+00:00"), "Z");
+        if (decode_time_iso(stamp, &sec) < 0)
                 return "an illegal Expiration";
         if (sec <= now)
                 return "an Expiration that has passed";
@@ -240,11 +252,17 @@ static const char *check_expiration(const struct reading *g, int64_t *ret_sec) {
         return NULL;
 }
 
+/* Text that may stand in a header or in JSON as it is. */
+static bool is_plain(const struct buf *b) {
+        return text_is_graph(buf_text(b), b->len) && !strpbrk(buf_text(b), "\"'\\");
+}
+
 static int take_creds(struct reading *g) {
         _cleanup_(creds_freep) struct creds *c = NULL;
         const struct buf *key_id = &g->texts[CREDS_KEY_ID];
         const struct buf *secret = &g->texts[CREDS_SECRET_KEY], *token = &g->texts[CREDS_TOKEN];
-        int64_t expiration;
+        const struct buf *role_arn = &g->texts[CREDS_ROLE_ARN];
+        int64_t expiration = 0;
         int r;
 
         if (!text_is_access_key_id(buf_text(key_id)))
@@ -253,6 +271,8 @@ static int take_creds(struct reading *g) {
                 g->fault = "an illegal SecretAccessKey";
         else if (!is_token(token))
                 g->fault = "an illegal SessionToken";
+        else if (role_arn->len > 0 && !is_plain(role_arn))
+                g->fault = "an illegal Arn";
         else
                 g->fault = check_expiration(g, &expiration);
         if (g->fault)
@@ -263,14 +283,10 @@ static int take_creds(struct reading *g) {
             (r = secret_copy(token->data, token->len, &c->session_token)) < 0)
                 return r;
         memcpy(c->access_key_id, key_id->data, key_id->len + 1);
+        memcpy(g->answer->user_arn, buf_text(role_arn), role_arn->len + 1);
         c->expiration_sec = expiration;
         g->answer->creds = TAKE_PTR(c);
         return 0;
-}
-
-/* Text that may stand in a header or in JSON as it is. */
-static bool is_plain(const struct buf *b) {
-        return text_is_graph(buf_text(b), b->len) && !strpbrk(buf_text(b), "\"'\\");
 }
 
 static int take_identity(struct reading *g) {
@@ -290,7 +306,7 @@ static int take_identity(struct reading *g) {
 /* Returns the name of a field that must be there and is not, or NULL. */
 static const char *missing_field(const struct reading *g) {
         for (size_t i = 0; i < g->n_fields; i++)
-                if (!g->has[i] && !g->fields[i].is_list)
+                if (!g->has[i] && g->fields[i].occurrence == ONCE)
                         return strrchr(g->fields[i].path, '/') + 1;
         return NULL;
 }
@@ -298,6 +314,9 @@ static const char *missing_field(const struct reading *g) {
 static struct reading reading_of(enum aws_op op, struct fetch_answer *a) {
         switch (op) {
         case AWS_OP_GET_SESSION_TOKEN:
+                return (struct reading){
+                        .answer = a, .fields = creds_fields, .n_fields = CREDS_ROLE_ARN};
+        case AWS_OP_ASSUME_ROLE:
                 return (struct reading){
                         .answer = a, .fields = creds_fields, .n_fields = ELEMENTSOF(creds_fields)};
         case AWS_OP_LIST_MFA_DEVICES:
@@ -308,6 +327,7 @@ static struct reading reading_of(enum aws_op op, struct fetch_answer *a) {
                 return (struct reading){.answer = a,
                                         .fields = identity_fields,
                                         .n_fields = ELEMENTSOF(identity_fields)};
+        case AWS_OP_GET_SIGNIN_TOKEN: /* has no XML */
         case _AWS_OP_MAX: break;
         }
         abort(); /* fetch_request_decode() lets no other number through */
@@ -315,9 +335,11 @@ static struct reading reading_of(enum aws_op op, struct fetch_answer *a) {
 
 static int take(enum aws_op op, struct reading *g) {
         switch (op) {
-        case AWS_OP_GET_SESSION_TOKEN: return take_creds(g);
+        case AWS_OP_GET_SESSION_TOKEN:
+        case AWS_OP_ASSUME_ROLE: return take_creds(g);
         case AWS_OP_LIST_MFA_DEVICES: return 0; /* on_end() kept the serials */
         case AWS_OP_GET_CALLER_IDENTITY: return take_identity(g);
+        case AWS_OP_GET_SIGNIN_TOKEN:
         case _AWS_OP_MAX: break;
         }
         abort();

@@ -12,7 +12,7 @@
 
 struct fetch_answer;
 
-/* Reads the body of an HTTP 200 to @op. Fills @a: FETCH_OK and the fields of that operation, or
+/* Reads the body of an HTTP 200 to @op, any but AWS_OP_GET_SIGNIN_TOKEN (signin_answer.h). Fills @a: FETCH_OK and the fields of that operation, or
  * FETCH_BAD_ANSWER and `text` that says what is wrong. `date_sec` of @a is AWS's clock, by which an
  * Expiration has to lie ahead; without one it is ours. Returns 0 or -ENOMEM. */
 int aws_answer_read(enum aws_op op, const void *xml, size_t len, struct fetch_answer *a);

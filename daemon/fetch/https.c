@@ -24,7 +24,8 @@ struct transfer {
         size_t headers_len;
         unsigned n_dates;
         bool is_plain;      /* http: to this machine only */
-        bool has_tls_begun; /* so the connection stands */
+        bool is_proxied;    /* CONNECT first */
+        bool has_tls_begun; /* so the connection stands, through the proxy if there is one */
         bool is_over_limit; /* we stopped it */
         int error;          /* -ENOMEM, or 0 */
         char text[CURL_ERROR_SIZE];
@@ -70,6 +71,30 @@ int https_parse_date(const char *text, int64_t *ret_wall_sec) {
                 return -EINVAL;
         *ret_wall_sec = (int64_t)t;
         return 0;
+}
+
+bool https_is_loopback(const char *url) {
+        const char *host = strstr(url, "://");
+        char name[URL_MAX_LEN + 1];
+        struct in6_addr v6;
+        struct in_addr v4;
+        size_t n;
+
+        if (!host || strncmp(url, "http://", 7) == 0)
+                return host != NULL; /* on_open_socket() sees to it */
+        host += strlen("://");
+        n = *host == '[' ? strcspn(++host, "]") : strcspn(host, ":/?#");
+        if (n >= sizeof(name))
+                return false;
+        memcpy(name, host, n);
+        name[n] = '\0';
+        if (inet_pton(AF_INET, name, &v4) == 1)
+                return ntohl(v4.s_addr) >> 24 == 127;
+        if (inet_pton(AF_INET6, name, &v6) == 1)
+                return IN6_IS_ADDR_LOOPBACK(&v6);
+        /* RFC 6761 6.3 */
+        return strcasecmp(name, "localhost") == 0 ||
+               (n > 10 && strcasecmp(name + n - 10, ".localhost") == 0);
 }
 
 /* Over plain HTTP nothing leaves this machine, whatever a name resolves to. */
@@ -184,7 +209,7 @@ static int set_headers(struct transfer *t, const struct buf *lines) {
 
 static bool set_limits(CURL *curl, struct transfer *t) {
         return SET(CURLOPT_PROTOCOLS_STR, t->is_plain ? "http" : "https") &&
-               SET(CURLOPT_FOLLOWLOCATION, 0L) && SET(CURLOPT_PROXY, "") &&
+               SET(CURLOPT_FOLLOWLOCATION, 0L) && SET(CURLOPT_NOPROXY, "") &&
                SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED) &&
                SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) &&
                SET(CURLOPT_CONNECTTIMEOUT, (long)HTTPS_CONNECT_SEC) &&
@@ -210,6 +235,46 @@ static bool set_trust(CURL *curl, struct transfer *t, const char *ca_file) {
                SET(CURLOPT_SSL_CTX_FUNCTION, on_ssl_context) && SET(CURLOPT_SSL_CTX_DATA, t);
 }
 
+/* What a proxy asks and answers stays apart from the exchange with AWS: our headers are for AWS only, and
+ * the proxy's Date is not AWS's. */
+static bool set_tunnel(CURL *curl) {
+        return SET(CURLOPT_HTTPPROXYTUNNEL, 1L) && SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L) &&
+               SET(CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE) &&
+               SET(CURLOPT_PROXYAUTH, (long)CURLAUTH_BASIC) &&
+               SET(CURLOPT_PROXYTYPE, (long)CURLPROXY_HTTP);
+}
+
+/* curl copies the text; what is freed is wiped. */
+static bool set_decoded(CURL *curl, CURLoption option, const char *text, size_t len) {
+        char *decoded;
+        bool is_set;
+
+        if (len == 0) /* to curl_easy_unescape(3) that would mean the whole text */
+                return SET(option, "");
+        decoded = curl_easy_unescape(curl, text, (int)len, NULL);
+        is_set = decoded && SET(option, decoded);
+        curl_free(decoded);
+        return is_set;
+}
+
+/* @proxy: "http://[user:password@]host:port". Given in parts, so that curl knows of no text with the
+ * password that an error of its could quote. */
+static bool set_proxy(CURL *curl, const char *proxy) {
+        const char *user = proxy + strlen("http://"), *at = strrchr(user, '@'), *colon;
+        char address[URL_MAX_LEN + 1];
+
+        (void)snprintf(address, sizeof(address), "http://%s",
+                       at ? at + 1 : user); /* no longer than @proxy */
+        if (!set_tunnel(curl) || !SET(CURLOPT_PROXY, address))
+                return false;
+        if (!at)
+                return true;
+        colon = memchr(user, ':', (size_t)(at - user));
+        assert(colon); /* text_is_proxy() */
+        return set_decoded(curl, CURLOPT_PROXYUSERNAME, user, (size_t)(colon - user)) &&
+               set_decoded(curl, CURLOPT_PROXYPASSWORD, colon + 1, (size_t)(at - colon - 1));
+}
+
 static bool set_exchange(CURL *curl, struct transfer *t, const struct aws_http_request *http) {
         return SET(CURLOPT_URL, http->url) && SET(CURLOPT_USERAGENT, "mfad/" MFAD_VERSION) &&
                SET(CURLOPT_POSTFIELDSIZE, (long)http->body.len) &&
@@ -225,12 +290,16 @@ static bool is_past(CURL *curl, CURLINFO stage) {
         return curl_easy_getinfo(curl, stage, &usec) == CURLE_OK && usec > 0;
 }
 
-/* In doubt yes: when the connection stood and the request was on its way. */
-static bool was_sent(CURL *curl) {
+/* In doubt yes: when the connection stood and the request was on its way. What went to a proxy does not
+ * count, though curl counts it, and beyond the proxy nothing goes out before TLS stands. */
+static bool was_sent(const struct transfer *t) {
         long request_len = 0;
 
-        return curl_easy_getinfo(curl, CURLINFO_REQUEST_SIZE, &request_len) != CURLE_OK ||
-               request_len > 0 || is_past(curl, CURLINFO_PRETRANSFER_TIME_T);
+        if (t->is_proxied)
+                return is_past(t->curl, CURLINFO_APPCONNECT_TIME_T) ||
+                       is_past(t->curl, CURLINFO_PRETRANSFER_TIME_T);
+        return curl_easy_getinfo(t->curl, CURLINFO_REQUEST_SIZE, &request_len) != CURLE_OK ||
+               request_len > 0 || is_past(t->curl, CURLINFO_PRETRANSFER_TIME_T);
 }
 
 static enum fetch_outcome untrusted_outcome(CURL *curl) {
@@ -255,10 +324,17 @@ static enum fetch_outcome untrusted_outcome(CURL *curl) {
         }
 }
 
+/* The proxy has not let us through. Until then all trouble is with the proxy. */
+static bool is_in_tunnel_mouth(const struct transfer *t) {
+        return t->is_proxied && !t->has_tls_begun;
+}
+
 /* For errors that can happen at any stage: time-outs, resets. */
 static enum fetch_outcome outcome_by_stage(const struct transfer *t) {
         if (!is_past(t->curl, CURLINFO_NAMELOOKUP_TIME_T))
                 return FETCH_RESOLVE_FAILED;
+        if (is_in_tunnel_mouth(t))
+                return FETCH_CONNECT_FAILED;
         /* curl 7.88 sets CONNECT_TIME only when TLS stands too */
         if (t->has_tls_begun && !is_past(t->curl, CURLINFO_APPCONNECT_TIME_T))
                 return FETCH_TLS_FAILED;
@@ -273,6 +349,7 @@ static enum fetch_outcome outcome_of(const struct transfer *t, CURLcode code) {
         switch ((
                 int)code) { /* libcurl-errors(3); curl's enum, so what is not named goes by stage */
         case CURLE_OK: return FETCH_OK;
+        case CURLE_COULDNT_RESOLVE_PROXY:
         case CURLE_COULDNT_RESOLVE_HOST: return FETCH_RESOLVE_FAILED;
         case CURLE_COULDNT_CONNECT: return FETCH_CONNECT_FAILED;
         case CURLE_PEER_FAILED_VERIFICATION: return untrusted_outcome(t->curl);
@@ -281,6 +358,7 @@ static enum fetch_outcome outcome_of(const struct transfer *t, CURLcode code) {
         case CURLE_SSL_CIPHER:
         case CURLE_SSL_CERTPROBLEM: return FETCH_TLS_FAILED;
         case CURLE_WEIRD_SERVER_REPLY:
+                return is_in_tunnel_mouth(t) ? FETCH_CONNECT_FAILED : FETCH_BAD_ANSWER;
         case CURLE_UNSUPPORTED_PROTOCOL: return FETCH_BAD_ANSWER;
         case CURLE_OUT_OF_MEMORY:
         case CURLE_FAILED_INIT:
@@ -289,21 +367,36 @@ static enum fetch_outcome outcome_of(const struct transfer *t, CURLcode code) {
         }
 }
 
+/* Why there is no answer, as a text that tells the proxy's failure from AWS's. */
+static void say_why(const struct transfer *t, CURLcode code, char *out, size_t size) {
+        const char *why = t->text[0] ? t->text : curl_easy_strerror(code);
+        char text[sizeof(t->text) + 40];
+        long status = 0;
+
+        (void)curl_easy_getinfo(t->curl, CURLINFO_HTTP_CONNECTCODE, &status); /* stays 0 */
+        if (t->is_over_limit)
+                (void)snprintf(text, sizeof(text), "the answer is too big");
+        else if (is_in_tunnel_mouth(t) && status > 0 && status / 100 != 2)
+                (void)snprintf(text, sizeof(text), "the proxy answers %ld", status);
+        else
+                (void)snprintf(text, sizeof(text), "%s%s",
+                               is_in_tunnel_mouth(t) ? "no way through the proxy: " : "", why);
+        aws_answer_make_printable(text, out, size);
+}
+
 static void conclude(struct transfer *t, CURLcode code) {
         struct fetch_answer *a = t->answer;
         long status = 0;
 
         a->outcome = outcome_of(t, code);
-        a->was_sent = was_sent(t->curl);
-        (void)curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status); /* stays 0 */
+        a->was_sent = was_sent(t);
+        (void)curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE,
+                                &status); /* stays 0; never a proxy's */
         a->http_status = status >= 100 && status <= 999 ? (uint32_t)status : 0;
         /* there is no answer but over TLS that was verified, or from this machine */
         a->is_date_verified = a->date_sec > 0;
-        if (t->is_over_limit)
-                (void)snprintf(a->text, sizeof(a->text), "the answer is too big");
-        else if (code != CURLE_OK)
-                aws_answer_make_printable(t->text[0] ? t->text : curl_easy_strerror(code), a->text,
-                                          sizeof(a->text));
+        if (code != CURLE_OK)
+                say_why(t, code, a->text, sizeof(a->text));
 }
 
 static void transfer_close(struct transfer *t) {
@@ -316,13 +409,16 @@ int https_post(const struct fetch_request *q, struct fetch_answer *a, struct buf
                 .answer = a,
                 .body = body,
                 .is_plain = strncmp(q->http.url, "http://", 7) == 0,
+                .is_proxied = q->proxy[0] != '\0' && !https_is_loopback(q->http.url),
         };
         CURLcode code;
         int r;
 
         t.curl = curl_easy_init();
         if (!t.curl || !set_limits(t.curl, &t) || !set_trust(t.curl, &t, q->ca_file) ||
-            !set_exchange(t.curl, &t, &q->http))
+            !set_exchange(t.curl, &t, &q->http) ||
+            !(t.is_proxied ? set_proxy(t.curl, q->proxy)
+                           : curl_easy_setopt(t.curl, CURLOPT_PROXY, "") == CURLE_OK))
                 return -ENOMEM;
         r = set_headers(&t, &q->http.headers);
         if (r < 0)

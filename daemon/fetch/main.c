@@ -1,6 +1,6 @@
 /* main.c - mfad-fetch: one request from mfad in, one HTTPS exchange, one answer out, exit.
  * Owns:  the process; a straight line from descriptor 3 to AWS and back.
- * Calls: https.h, aws_answer.h, common/fetch_proto.h.
+ * Calls: https.h, aws_answer.h, signin_answer.h, common/fetch_proto.h.
  * Limit: FETCH_TOTAL_SEC and one second more, then the kernel ends it; MEMORY_MAX, CPU_SEC_MAX. */
 #include "common/buf.h"
 #include "common/creds.h"
@@ -8,8 +8,10 @@
 #include "common/log.h"
 #include "common/process.h"
 #include "common/secret.h"
+#include "common/wiping.h"
 #include "daemon/fetch/aws_answer.h"
 #include "daemon/fetch/https.h"
+#include "daemon/fetch/signin_answer.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -51,6 +53,7 @@ static int prepare(void) {
             (r = limit_life()) < 0 || (r = limit_resources()) < 0)
                 return r;
         process_close_from(FETCH_SOCKET_FD + 1);
+        wiping_install_json();
         r = https_open();
         return r < 0 ? r : secret_arena_open();
 }
@@ -86,8 +89,16 @@ static int send_answer(const struct fetch_answer *a) {
 
 /* What came over HTTP becomes what AWS says. */
 static int judge(enum aws_op op, const struct buf *body, struct fetch_answer *a) {
+        bool is_signin = op == AWS_OP_GET_SIGNIN_TOKEN;
+
+        if (a->http_status == 200 && is_signin)
+                return signin_answer_read(buf_text(body), body->len, a);
         if (a->http_status == 200)
                 return aws_answer_read(op, buf_text(body), body->len, a);
+        if (a->http_status >= 400 && is_signin) {
+                signin_answer_read_error(buf_text(body), body->len, a);
+                return 0;
+        }
         if (a->http_status >= 400)
                 return aws_answer_read_error(buf_text(body), body->len, a);
         a->outcome = FETCH_BAD_ANSWER;
