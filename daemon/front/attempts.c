@@ -49,24 +49,29 @@ static struct device *find_place(struct attempts *a) {
 }
 
 /* The first line names the boot; then one line a device: serial, last wait, times of refusal. */
+static int print(const struct attempts *a, const char *boot, struct buf *text) {
+        int r;
+
+        r = buf_printf(text, "%s\n", boot);
+        for (size_t i = 0; i < ATTEMPTS_DEVICES_MAX && r >= 0; i++) {
+                const struct device *d = &a->devices[i];
+
+                if (*d->mfa_serial)
+                        r = buf_printf(text, "%s %" PRIu32 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n",
+                                       d->mfa_serial, d->wait_sec, d->refused_sec[0],
+                                       d->refused_sec[1], d->refused_sec[2]);
+        }
+        return r;
+}
+
 static int save(const struct attempts *a) {
         _cleanup_(buf_clear) struct buf text = BUF_INIT(FILE_MAX);
         char boot[BOOT_ID_LEN + 1];
         int r;
 
         r = boot_id_read(boot);
-        if (r < 0)
-                return r;
-        r = buf_printf(&text, "%s\n", boot);
-        for (size_t i = 0; i < ATTEMPTS_DEVICES_MAX && r >= 0; i++) {
-                const struct device *d = &a->devices[i];
-
-                if (*d->mfa_serial)
-                        r = buf_printf(&text,
-                                       "%s %" PRIu32 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n",
-                                       d->mfa_serial, d->wait_sec, d->refused_sec[0],
-                                       d->refused_sec[1], d->refused_sec[2]);
-        }
+        if (r >= 0)
+                r = print(a, boot, &text);
         if (r < 0)
                 return r;
         return fs_replace_file(a->runtime_dir_fd, FILE_NAME, text.data, text.len, 0600);
@@ -79,42 +84,61 @@ static void save_or_warn(const struct attempts *a) {
                 (void)log_warning(r, "cannot keep the count of refused codes across a restart");
 }
 
-static int parse_line(const char *line, struct device *ret) {
+static int parse_line(const char *line, uint64_t now, struct device *ret) {
         struct device d = {0};
 
         if (sscanf(line, "%256s %" SCNu32 " %" SCNu64 " %" SCNu64 " %" SCNu64, d.mfa_serial,
                    &d.wait_sec, &d.refused_sec[0], &d.refused_sec[1], &d.refused_sec[2]) != 5)
                 return -EBADMSG;
-        if (!text_is_mfa_serial(d.mfa_serial) || d.wait_sec > ATTEMPTS_WAIT_SEC_MAX ||
-            d.refused_sec[0] > now_sec())
+        if (!text_is_mfa_serial(d.mfa_serial) || d.wait_sec > ATTEMPTS_WAIT_SEC_MAX)
+                return -EBADMSG;
+        if (d.refused_sec[0] > now || d.refused_sec[1] > d.refused_sec[0] ||
+            d.refused_sec[2] > d.refused_sec[1])
                 return -EBADMSG;
         *ret = d;
         return 0;
 }
 
-static int parse(struct attempts *a, const char *text) {
-        char boot[BOOT_ID_LEN + 1];
+static int parse_lines(struct attempts *a, const char *text, uint64_t now) {
         size_t n = 0;
         int r;
 
-        r = boot_id_read(boot);
-        if (r < 0)
-                return r;
-        if (strncmp(text, boot, BOOT_ID_LEN) != 0)
-                return -ESTALE; /* the machine was started since: its clock began anew */
         for (const char *p = strchr(text, '\n'); p && p[1]; p = strchr(p + 1, '\n')) {
+                struct device d;
+
                 if (n == ATTEMPTS_DEVICES_MAX)
                         return -E2BIG;
-                r = parse_line(p + 1, &a->devices[n++]);
+                r = parse_line(p + 1, now, &d);
                 if (r < 0)
                         return r;
+                if (find(a, d.mfa_serial))
+                        return -EBADMSG;
+                a->devices[n++] = d;
         }
         return 0;
+}
+
+/* Fills an empty @a, up to the first line that is unfit. @text is not longer than FILE_MAX and ends with a
+ * NUL that @len does not count; @boot and @now are those of this boot. */
+static int parse(struct attempts *a, const char *text, size_t len, const char *boot, uint64_t now) {
+        _cleanup_(buf_clear) struct buf again = BUF_INIT(FILE_MAX);
+        int r;
+
+        if (strncmp(text, boot, BOOT_ID_LEN) != 0)
+                return -ESTALE; /* the machine was started since: its clock began anew */
+        r = parse_lines(a, text, now);
+        if (r >= 0)
+                r = print(a, boot, &again);
+        if (r < 0)
+                return r;
+        /* sscanf(3) takes more than we ever write: signs, zeros, blanks, line ends */
+        return again.len == len && memcmp(again.data, text, len) == 0 ? 0 : -EBADMSG;
 }
 
 static int load(struct attempts *a) {
         _cleanup_(buf_clear) struct buf text = BUF_INIT(FILE_MAX);
         _cleanup_(fd_closep) int fd = -EBADF;
+        char boot[BOOT_ID_LEN + 1];
         int r;
 
         fd = openat(a->runtime_dir_fd, FILE_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
@@ -124,9 +148,11 @@ static int load(struct attempts *a) {
         if (r < 0)
                 return r;
         r = fs_read_fd(fd, &text);
+        if (r >= 0)
+                r = boot_id_read(boot);
         if (r < 0)
                 return r;
-        return parse(a, buf_text(&text));
+        return parse(a, buf_text(&text), text.len, boot, now_sec());
 }
 
 int attempts_new(int runtime_dir_fd, struct attempts **ret) {

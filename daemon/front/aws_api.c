@@ -1,9 +1,12 @@
 #include "daemon/front/aws_api.h"
-#include "common/aws_endpoint.h"
+#include "common/aws_profile.h"
 #include "common/clock.h"
+#include "common/creds.h"
 #include "common/log.h"
 #include "common/secret.h"
+#include "common/sigv4.h"
 #include "daemon/front/aws_clock.h"
+#include "daemon/front/config.h"
 #include "daemon/front/fetcher.h"
 #include "daemon/front/signer_client.h"
 
@@ -20,16 +23,19 @@ struct aws_api_call {
         enum aws_op op;
         char key[KEY_NAME_MAX + 1];
         char mfa_serial[MFA_SERIAL_MAX + 1];
-        struct secret *mfa_code; /* until we know whether it went out */
+        struct secret
+                *mfa_code; /* until we know whether it went out; NULL for a call without one */
         char ca_bundle[PATH_LEN_MAX];
+        char proxy[URL_MAX_LEN + 1];
         aws_api_fn fn;
         void *userdata;
 };
 
 struct aws_api {
         sd_event *event;
-        struct signer_client *signer; /* lent */
-        struct aws_clock *clock;      /* lent */
+        const struct config *config; /* these are lent */
+        struct signer_client *signer;
+        struct aws_clock *clock;
         char fetch_path[PATH_LEN_MAX];
         struct aws_api_call *calls;
         size_t n_calls;
@@ -109,27 +115,30 @@ static void on_fetched(struct fetch_answer *answer, void *userdata) {
         }
         if (!answer->was_sent)
                 forget_code(call);
-        if (failure_from_fetch(&call->failure, answer, call->op, offset_sec))
+        if (failure_from_fetch(&call->failure, answer, call->op, call->mfa_code != NULL,
+                               offset_sec))
                 finish(call, &call->failure, NULL);
         else
                 finish(call, NULL, answer);
 }
 
-static void start_fetch(struct aws_api_call *call, struct aws_http_request *http) {
+/* @http is taken. On failure nothing was sent. */
+static int start_fetch(struct aws_api_call *call, struct aws_http_request *http) {
         struct fetch_request q = {.op = call->op, .http = *http};
         int r;
 
-        *http = (struct aws_http_request){0}; /* taken */
+        *http = (struct aws_http_request){0};
         strcpy(q.ca_file, call->ca_bundle);
+        strcpy(q.proxy, call->proxy);
         r = fetcher_start(call->api->event, call->api->fetch_path, &q, on_fetched, call,
                           &call->fetching);
         fetch_request_clear(&q);
-        if (r < 0) {
+        if (r < 0)
                 (void)log_error(r, "cannot start \"%s\"", call->api->fetch_path);
-                forget_code(call);
-                finish_failed(call, FAILURE_INTERNAL, "mfad-fetch cannot be started");
-        }
+        return r;
 }
+
+static const char no_fetch[] = "mfad-fetch cannot be started";
 
 static void on_signed(int r, struct signer_answer *answer, void *userdata) {
         struct aws_api_call *call = userdata;
@@ -140,7 +149,12 @@ static void on_signed(int r, struct signer_answer *answer, void *userdata) {
                 return;
         }
         switch (answer->type) {
-        case SIGNER_ANSWER_SIGNED: start_fetch(call, &answer->request); return;
+        case SIGNER_ANSWER_SIGNED:
+                if (start_fetch(call, &answer->request) >= 0)
+                        return;
+                forget_code(call);
+                finish_failed(call, FAILURE_INTERNAL, no_fetch);
+                return;
         case SIGNER_ANSWER_REFUSED:
                 failure_from_refusal(&call->failure, answer->refusal);
                 finish(call, &call->failure, NULL);
@@ -158,42 +172,84 @@ static int on_refusal(_unused_ sd_event_source *s, void *userdata) {
         return 0;
 }
 
-/* @q gets all that the signer signs. Returns -EINVAL when the profile's endpoint is of no use. */
-static int fill_request(const struct aws_api *a, const struct aws_api_request *request,
-                        struct signer_request *q) {
-        struct aws_endpoint endpoint;
-        int r;
-
-        r = aws_endpoint_find(aws_op_service(request->op), request->region,
-                              *request->endpoint_url ? request->endpoint_url : NULL, &endpoint);
-        if (r < 0)
-                return r;
-        q->type = SIGNER_REQUEST_SIGN;
-        q->call.op = request->op;
-        q->call.wall_sec = aws_clock_now_sec(a->clock);
-        (void)snprintf(q->key, sizeof(q->key), "%s", request->key); /* callers checked its length */
-        (void)snprintf(q->call.region, sizeof(q->call.region), "%s", endpoint.region);
-        (void)snprintf(q->call.endpoint, sizeof(q->call.endpoint), "%s", endpoint.url);
-        if (request->op != AWS_OP_GET_SESSION_TOKEN)
-                return 0;
-        q->call.duration_sec = request->duration_sec;
-        (void)snprintf(q->call.mfa_serial, sizeof(q->call.mfa_serial), "%s", request->mfa_serial);
-        memcpy(q->call.mfa_code, request->mfa_code, sizeof(q->call.mfa_code));
-        return 0;
-}
-
 static int refuse_later(struct aws_api_call *call, enum failure_reason reason, const char *detail) {
         failure_set(&call->failure, reason, detail);
         return sd_event_add_defer(call->api->event, &call->refusal, on_refusal, call);
 }
 
-static int start(struct aws_api_call *call, const struct aws_api_request *request) {
-        struct signer_request q = {0};
+static enum aws_service service_of(enum aws_op op) {
+        switch (op) {
+        case AWS_OP_GET_SESSION_TOKEN:
+        case AWS_OP_GET_CALLER_IDENTITY:
+        case AWS_OP_ASSUME_ROLE: return AWS_STS;
+        case AWS_OP_LIST_MFA_DEVICES: return AWS_IAM;
+        case AWS_OP_GET_SIGNIN_TOKEN: return AWS_SIGNIN;
+        case _AWS_OP_MAX: break;
+        }
+        abort();
+}
+
+/* All that is signed. Callers have checked the lengths. */
+static void fill_call(const struct aws_api_call *call, const struct aws_api_request *request,
+                      const struct aws_endpoint *endpoint, struct aws_call *q) {
+        q->op = request->op;
+        q->wall_sec = aws_clock_now_sec(call->api->clock);
+        q->duration_sec = request->duration_sec;
+        q->role = request->role;
+        strcpy(q->region, endpoint->region);
+        strcpy(q->endpoint, endpoint->url);
+        if (!call->mfa_code)
+                return;
+        strcpy(q->mfa_serial, request->mfa_serial);
+        memcpy(q->mfa_code, request->mfa_code, sizeof(q->mfa_code));
+}
+
+static int ask_signer(struct aws_api_call *call, const struct aws_api_request *request,
+                      const struct aws_endpoint *endpoint) {
+        struct signer_request q = {.type = SIGNER_REQUEST_SIGN};
         int r;
 
-        strcpy(call->key, request->key);
-        strcpy(call->ca_bundle, request->ca_bundle);
-        if (request->op == AWS_OP_GET_SESSION_TOKEN) {
+        strcpy(q.key, request->key);
+        fill_call(call, request, endpoint, &q.call);
+        r = signer_client_ask(call->api->signer, &q, on_signed, call, &call->signing);
+        explicit_bzero(&q, sizeof(q));
+        return r;
+}
+
+static int sign_here(struct aws_api_call *call, const struct aws_api_request *request,
+                     const struct aws_endpoint *endpoint, struct aws_http_request *ret) {
+        struct aws_call q = {0};
+
+        if (request->op == AWS_OP_GET_SIGNIN_TOKEN)
+                return aws_signin_request_build(endpoint->url, request->creds,
+                                                request->duration_sec, ret);
+        fill_call(call, request, endpoint, &q);
+        return aws_request_build(
+                &q,
+                &(struct sigv4_key){.access_key_id = request->creds->access_key_id,
+                                    .secret_key = request->creds->secret_key,
+                                    .session_token = secret_reveal(request->creds->session_token)},
+                ret);
+}
+
+/* What a profile does not say, mfad.conf may. */
+static void fill_way(struct aws_api_call *call, const struct aws_profile *profile) {
+        const struct config *config = call->api->config;
+        const char *ca = profile ? profile->ca_bundle : "", *proxy = profile ? profile->proxy : "";
+
+        strcpy(call->ca_bundle, *ca ? ca : config->ca_bundle);
+        strcpy(call->proxy, *proxy ? proxy : config->proxy);
+}
+
+static int start(struct aws_api_call *call, const struct aws_api_request *request) {
+        const struct aws_where *where = request->profile ? &request->profile->where : &aws_nowhere;
+        _cleanup_(aws_http_request_clear) struct aws_http_request http = {0};
+        struct aws_endpoint endpoint;
+        const char *why = NULL;
+        int r;
+
+        fill_way(call, request->profile);
+        if (request->mfa_code) {
                 assert(text_is_mfa_code(request->mfa_code));
                 strcpy(call->mfa_serial, request->mfa_serial);
                 /* its final NUL comes with the secret */
@@ -201,13 +257,18 @@ static int start(struct aws_api_call *call, const struct aws_api_request *reques
                 if (r < 0)
                         return r;
         }
-        r = fill_request(call->api, request, &q);
+        r = aws_endpoint_find(service_of(request->op), where, &endpoint, &why);
         if (r < 0)
-                return refuse_later(call, FAILURE_UNREACHABLE,
-                                    "region or endpoint_url of the profile is not usable");
-        r = signer_client_ask(call->api->signer, &q, on_signed, call, &call->signing);
-        explicit_bzero(&q, sizeof(q));
-        return r;
+                return refuse_later(call, FAILURE_UNUSABLE, why);
+        if (request->key)
+                return ask_signer(call, request, &endpoint);
+        r = sign_here(call, request, &endpoint, &http);
+        if (r == -EINVAL || r == -E2BIG)
+                return refuse_later(call, FAILURE_UNUSABLE,
+                                    "a value of the profile cannot be sent to AWS");
+        if (r < 0)
+                return r;
+        return start_fetch(call, &http) < 0 ? refuse_later(call, FAILURE_INTERNAL, no_fetch) : 0;
 }
 
 int aws_api_ask(struct aws_api *a, const struct aws_api_request *request, aws_api_fn fn,
@@ -216,8 +277,7 @@ int aws_api_ask(struct aws_api *a, const struct aws_api_request *request, aws_ap
         int r;
 
         assert(fn);
-        assert(strlen(request->key) <= KEY_NAME_MAX);
-        assert(strlen(request->ca_bundle) < PATH_LEN_MAX);
+        assert(request->key ? strlen(request->key) <= KEY_NAME_MAX : request->creds != NULL);
 
         if (a->n_calls >= AWS_API_CALLS_MAX)
                 return -EBUSY;
@@ -226,6 +286,7 @@ int aws_api_ask(struct aws_api *a, const struct aws_api_request *request, aws_ap
                 return -ENOMEM;
         call->api = a;
         call->op = request->op;
+        (void)snprintf(call->key, sizeof(call->key), "%s", request->key ? request->key : "");
         call->fn = fn;
         call->userdata = userdata;
         call->next = a->calls;
@@ -241,8 +302,8 @@ int aws_api_ask(struct aws_api *a, const struct aws_api_request *request, aws_ap
         return 0;
 }
 
-int aws_api_new(sd_event *event, struct signer_client *signer, struct aws_clock *clock,
-                const char *fetch_path, struct aws_api **ret) {
+int aws_api_new(sd_event *event, const struct config *config, struct signer_client *signer,
+                struct aws_clock *clock, const char *fetch_path, struct aws_api **ret) {
         struct aws_api *a;
 
         if (strlen(fetch_path) >= sizeof(a->fetch_path))
@@ -251,6 +312,7 @@ int aws_api_new(sd_event *event, struct signer_client *signer, struct aws_clock 
         if (!a)
                 return -ENOMEM;
         a->event = sd_event_ref(event);
+        a->config = config;
         a->signer = signer;
         a->clock = clock;
         strcpy(a->fetch_path, fetch_path);

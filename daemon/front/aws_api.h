@@ -1,6 +1,7 @@
-/* aws_api.h - one AWS call from its parameters to its answer: signed by mfad-signer, sent by mfad-fetch.
+/* aws_api.h - one AWS call from its parameters to its answer: signed, sent by mfad-fetch, and understood.
  * Owns:  the calls under way, with the code of each until its fate is known.
- * Calls: signer_client.h, fetcher.h, aws_clock.h, failure.h.
+ * Calls: signer_client.h for what a long-term key signs, aws_request.h for what credentials sign,
+ *        fetcher.h, aws_clock.h, failure.h, config.h.
  * Limit: AWS_API_CALLS_MAX calls at once. Nothing is ever sent twice. */
 #pragma once
 #include "common/aws_request.h"
@@ -9,37 +10,40 @@
 #include "daemon/front/failure.h"
 #include <systemd/sd-event.h>
 
-#define AWS_API_CALLS_MAX 4
+#define AWS_API_CALLS_MAX 16
 
 struct aws_api;
 struct aws_api_call;
 struct aws_clock;
+struct aws_profile;
+struct config;
+struct creds;
 struct signer_client;
 
 struct aws_api_request {
         enum aws_op op;
-        const char *key;
-        const char *region;       /* "" for the default */
-        const char *endpoint_url; /* "" for AWS's own */
-        const char *ca_bundle;    /* "" for the system's */
-        const char *mfa_serial;   /* GetSessionToken only, as the next two */
+        const char *key;                   /* of the vault, which signs in mfad-signer; or NULL */
+        const struct creds *creds;         /* then these sign, here */
+        const struct aws_profile *profile; /* says where to call; NULL for nothing said */
+        const char *mfa_serial; /* GetSessionToken, and AssumeRole with a code; else NULL */
         const char *mfa_code;
-        uint32_t duration_sec;
+        uint32_t duration_sec;       /* GetSessionToken, AssumeRole; GetSigninToken: may be 0 */
+        const struct aws_role *role; /* AssumeRole */
 };
 
-/* @clock and @signer are lent until aws_api_free(); @fetch_path is copied. */
-int aws_api_new(sd_event *event, struct signer_client *signer, struct aws_clock *clock,
-                const char *fetch_path, struct aws_api **ret);
+/* All but @fetch_path, which is copied, are lent until aws_api_free(). */
+int aws_api_new(sd_event *event, const struct config *config, struct signer_client *signer,
+                struct aws_clock *clock, const char *fetch_path, struct aws_api **ret);
 /* Ends the calls under way; their callbacks do not run. */
 struct aws_api *aws_api_free(struct aws_api *a);
 DEFINE_FREEP(struct aws_api, aws_api)
 
-/* On success @failure is NULL and @answer is FETCH_OK; it may be robbed of its creds. On failure
+/* On success @failure is NULL and @answer is FETCH_OK; it may be robbed of its secrets. On failure
  * @answer is NULL. Both are lent. */
 typedef void (*aws_api_fn)(const struct failure *failure, struct fetch_answer *answer,
                            void *userdata);
-/* @request is copied. @fn runs exactly once, never before this returns, unless cancelled.
- * Returns 0, -ENOMEM or -EBUSY. */
+/* Nothing in @request is needed afterwards. @fn runs exactly once, never before this returns, unless
+ * cancelled. Returns 0, -ENOMEM or -EBUSY. */
 int aws_api_ask(struct aws_api *a, const struct aws_api_request *request, aws_api_fn fn,
                 void *userdata, struct aws_api_call **ret);
 /* After this @fn will not run, and the call is broken off, so its code may be burnt. NULL is allowed.

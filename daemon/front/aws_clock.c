@@ -14,6 +14,9 @@
 #define FILE_NAME "clock"
 #define FILE_MAX  256
 
+/* The year 9999 is the last that RFC 3339 can write; what is read never makes a sum overflow. */
+#define DIFFERENCE_SEC_MAX INT64_C(253402300799)
+
 struct aws_clock {
         int runtime_dir_fd; /* lent */
         bool is_wall_wrong;
@@ -34,9 +37,15 @@ int64_t aws_clock_offset_sec(const struct aws_clock *c) {
         return offset >= -AWS_CLOCK_TRUST_SEC && offset <= AWS_CLOCK_TRUST_SEC ? 0 : offset;
 }
 
+/* The boot, within which the difference holds, and the difference. */
+static size_t print(char out[FILE_MAX], const char *boot, int64_t difference_sec) {
+        return (size_t)snprintf(out, FILE_MAX, "%s %" PRId64 "\n", boot, difference_sec);
+}
+
 static int save(const struct aws_clock *c) {
         char boot[BOOT_ID_LEN + 1], line[FILE_MAX];
-        int n, r;
+        size_t n;
+        int r;
 
         if (!c->is_wall_wrong) {
                 if (unlinkat(c->runtime_dir_fd, FILE_NAME, 0) < 0 && errno != ENOENT)
@@ -46,15 +55,31 @@ static int save(const struct aws_clock *c) {
         r = boot_id_read(boot);
         if (r < 0)
                 return r;
-        n = snprintf(line, sizeof(line), "%s %" PRId64 "\n", boot, c->aws_minus_boot_sec);
-        return fs_replace_file(c->runtime_dir_fd, FILE_NAME, line, (size_t)n, 0600);
+        n = print(line, boot, c->aws_minus_boot_sec);
+        return fs_replace_file(c->runtime_dir_fd, FILE_NAME, line, n, 0600);
+}
+
+/* @text ends with a NUL that @len does not count; @boot is this one. */
+static int parse(const char *text, size_t len, const char *boot, int64_t *ret_difference_sec) {
+        char kept_boot[BOOT_ID_LEN + 1], again[FILE_MAX];
+        int64_t difference_sec;
+
+        if (sscanf(text, "%36s %" SCNd64, kept_boot, &difference_sec) != 2 ||
+            difference_sec > DIFFERENCE_SEC_MAX || difference_sec < -DIFFERENCE_SEC_MAX)
+                return -EBADMSG;
+        /* sscanf(3) takes more than we ever write */
+        if (print(again, kept_boot, difference_sec) != len || memcmp(again, text, len) != 0)
+                return -EBADMSG;
+        if (strcmp(kept_boot, boot) != 0)
+                return -ESTALE;
+        *ret_difference_sec = difference_sec;
+        return 0;
 }
 
 static int load(struct aws_clock *c) {
         _cleanup_(buf_clear) struct buf text = BUF_INIT(FILE_MAX);
         _cleanup_(fd_closep) int fd = -EBADF;
-        char boot[BOOT_ID_LEN + 1], now[BOOT_ID_LEN + 1];
-        int64_t difference;
+        char boot[BOOT_ID_LEN + 1];
         int r;
 
         fd = openat(c->runtime_dir_fd, FILE_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
@@ -64,17 +89,13 @@ static int load(struct aws_clock *c) {
         if (r < 0)
                 return r;
         r = fs_read_fd(fd, &text);
+        if (r >= 0)
+                r = boot_id_read(boot);
+        if (r >= 0)
+                r = parse(buf_text(&text), text.len, boot, &c->aws_minus_boot_sec);
         if (r < 0)
                 return r;
-        if (sscanf(buf_text(&text), "%36s %" SCNd64, boot, &difference) != 2)
-                return -EBADMSG;
-        r = boot_id_read(now);
-        if (r < 0)
-                return r;
-        if (strcmp(boot, now) != 0)
-                return -ESTALE;
         c->is_wall_wrong = true;
-        c->aws_minus_boot_sec = difference;
         return 0;
 }
 

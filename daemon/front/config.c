@@ -2,12 +2,14 @@
 #include "common/aws_request.h"
 #include "common/buf.h"
 #include "common/ini.h"
+#include "common/log.h"
 
 #include <ctype.h>
 #include <dirent.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 int config_parse_duration(const char *text, uint32_t *ret_sec) {
         static const char units[] = "smh";
@@ -84,6 +86,19 @@ static int set_aws_credentials_file(struct config *c, const char *value, const c
         return set_path(c->aws_credentials_file, value, ret_what);
 }
 
+static int set_proxy(struct config *c, const char *value, const char **ret_what) {
+        if (!text_is_proxy(value)) {
+                *ret_what = "proxy must be http://host:port or http://user:password@host:port";
+                return -EINVAL;
+        }
+        strcpy(c->proxy, value);
+        return 0;
+}
+
+static int set_ca_bundle(struct config *c, const char *value, const char **ret_what) {
+        return set_path(c->ca_bundle, value, ret_what);
+}
+
 /* All there is; mfad.conf(5) says the same. */
 static const struct {
         const char *key;
@@ -94,26 +109,49 @@ static const struct {
         {"duration", set_duration},
         {"aws_config_file", set_aws_config_file},
         {"aws_credentials_file", set_aws_credentials_file},
+        {"proxy", set_proxy},
+        {"ca_bundle", set_ca_bundle},
+};
+
+/* One file. */
+struct reading {
+        struct config *config;
+        bool has_password;
 };
 
 static int on_entry(const struct ini_entry *entry, void *userdata, const char **ret_what) {
+        struct reading *reading = userdata;
+
         if (strcmp(entry->section, "mfad") != 0) {
                 *ret_what = "the only section is [mfad]";
                 return -EINVAL;
         }
         if (!entry->key)
                 return 0;
+        /* user and password end in "@", which stands nowhere else in a proxy */
+        reading->has_password |= strcmp(entry->key, "proxy") == 0 && strchr(entry->value, '@');
         for (size_t i = 0; i < ELEMENTSOF(settings); i++)
                 if (strcmp(entry->key, settings[i].key) == 0)
-                        return settings[i].set(userdata, entry->value, ret_what);
+                        return settings[i].set(reading->config, entry->value, ret_what);
         *ret_what = "no such setting; see mfad.conf(5)";
         return -EINVAL;
+}
+
+static void warn_if_not_private(const char *path) {
+        struct stat st;
+
+        if (stat(path, &st) == 0 && (st.st_mode & (S_IRGRP | S_IROTH)))
+                (void)log_warning(0,
+                                  "\"%s\" holds a proxy's password and other users may read it; "
+                                  "run: chmod 600 \"%s\"",
+                                  path, path);
 }
 
 /* Returns 0 also for a missing file. */
 static int read_file(const char *path, struct config *c, char ret_error[CONFIG_ERROR_MAX]) {
         _cleanup_(buf_clear) struct buf text = BUF_INIT(CONFIG_FILE_MAX);
         struct ini_error error = {.what = "cannot be parsed"};
+        struct reading reading = {.config = c};
         int r;
 
         r = fs_read_file(path, &text);
@@ -123,7 +161,9 @@ static int read_file(const char *path, struct config *c, char ret_error[CONFIG_E
                 (void)snprintf(ret_error, CONFIG_ERROR_MAX, "%s: %s", path, strerror(-r));
                 return r;
         }
-        r = ini_parse(buf_text(&text), text.len, on_entry, c, &error);
+        r = ini_parse(buf_text(&text), text.len, on_entry, &reading, &error);
+        if (reading.has_password)
+                warn_if_not_private(path); /* also when its sentence below ends the start */
         if (r < 0)
                 (void)snprintf(ret_error, CONFIG_ERROR_MAX, "%s:%u: %s", path, error.line,
                                r == -EINVAL ? error.what : strerror(-r));

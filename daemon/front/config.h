@@ -1,6 +1,6 @@
 /* config.h - mfad.conf and its drop-ins.
  * Owns:  the values; copied by whoever keeps them.
- * Calls: ini.h, fs.h.
+ * Calls: ini.h, fs.h, log.h.
  * Limit: CONFIG_FILE_MAX bytes a file, CONFIG_DROPINS_MAX files in mfad.conf.d. */
 #pragma once
 #include "common/encode.h"
@@ -19,14 +19,16 @@ struct config {
         uint32_t duration_sec;
         char aws_config_file[PATH_LEN_MAX];
         char aws_credentials_file[PATH_LEN_MAX];
+        char proxy[URL_MAX_LEN + 1];  /* for profiles that name none; "" for none */
+        char ca_bundle[PATH_LEN_MAX]; /* the same; "" for the system's */
 };
 
 /* "file:line: what is wrong" */
 #define CONFIG_ERROR_MAX (PATH_LEN_MAX + 256)
 
 /* Reads @places->config/mfad.conf, then "*.conf" in mfad.conf.d in the order of their names; a later value
- * replaces an earlier one, a missing file counts as empty. Returns 0, or a negative errno with the
- * sentence in @ret_error. */
+ * replaces an earlier one, a missing file counts as empty. A proxy's password in a file that others may
+ * read is warned of in the log. Returns 0, or a negative errno with the sentence in @ret_error. */
 int config_load(const struct fs_places *places, struct config *ret,
                 char ret_error[CONFIG_ERROR_MAX]);
 /* "90m", "12h", "3600s", "3600": AWS_DURATION_SEC_MIN to _MAX. Returns 0 or -EINVAL. */

@@ -2,6 +2,8 @@
 #include "common/log.h"
 #include "common/varlink_text.h"
 #include "daemon/front/control_methods.h"
+#include "daemon/front/control_profiles.h"
+#include "daemon/front/roles.h"
 #include "daemon/front/session.h"
 
 struct control {
@@ -20,6 +22,7 @@ static const struct varlink_interface interface = {
 static int on_news(_unused_ sd_event_source *s, void *userdata) {
         struct control *c = userdata;
 
+        control_profiles_go_on(&c->context);
         control_methods_tell_watchers(&c->context);
         return 0;
 }
@@ -30,6 +33,13 @@ void control_changed(struct control *c) {
 
 static void on_session_changed(_unused_ const struct session *session, void *userdata) {
         control_changed(userdata);
+}
+
+static void on_role_changed(const struct role *role, void *userdata) {
+        struct control *c = userdata;
+
+        control_profiles_role_changed(&c->context, role);
+        control_changed(c);
 }
 
 int control_new(sd_event *event, int listen_fd, const struct control_parts *parts,
@@ -52,6 +62,8 @@ int control_new(sd_event *event, int listen_fd, const struct control_parts *part
                 r = varlink_server_new(event, TAKE_FD(fd), &interface, &c->context, &c->server);
         if (r >= 0)
                 r = sessions_watch(parts->sessions, on_session_changed, c);
+        if (r >= 0)
+                r = roles_watch(parts->roles, on_role_changed, c);
         if (r < 0)
                 return r;
         (void)sd_event_source_set_description(c->news, "control-news"); /* for debugging only */

@@ -1,21 +1,11 @@
 /* control_methods.h - the methods of org.mfad.Control.
- * Owns:  each call in work, with what it waits for.
- * Calls: session.h, profiles.h, signer_client.h, aws_api.h; answers through varlink_server.h.
+ * Owns:  the table of methods, and those of them that are about keys and sessions.
+ * Calls: control_profiles.h for the others; session.h, profiles.h, signer_client.h, aws_api.h.
  * Limit: CONTROL_STATUS_MSEC that a status waits for the signer. */
 #pragma once
-#include "daemon/front/control_parts.h"
-#include "daemon/shared/varlink_server.h"
+#include "daemon/front/control_work.h"
 
 #define CONTROL_STATUS_MSEC 1000
-
-struct control_work;
-
-/* The userdata of the methods. */
-struct control_context {
-        sd_event *event;
-        struct control_parts parts;
-        struct control_work *works;
-};
 
 extern const struct varlink_method control_methods[];
 

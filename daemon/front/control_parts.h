@@ -8,12 +8,14 @@
 struct aws_api;
 struct config;
 struct profiles;
+struct roles;
 struct sessions;
 struct signer_client;
 
 /* What the methods work on; all of it is lent until control_free(). */
 struct control_parts {
         struct sessions *sessions;
+        struct roles *roles;
         struct profiles *profiles;
         struct signer_client *signer;
         struct aws_api *aws;

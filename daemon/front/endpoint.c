@@ -2,10 +2,13 @@
 #include "common/buf.h"
 #include "common/clock.h"
 #include "common/log.h"
-#include "common/secret.h"
+#include "common/encode.h"
 #include "daemon/front/endpoint_ecs.h"
+#include "daemon/front/endpoint_ready.h"
 #include "daemon/front/http_answer.h"
+#include "daemon/front/lease.h"
 #include "daemon/front/profiles.h"
+#include "daemon/front/roles.h"
 #include "daemon/front/session.h"
 #include "daemon/front/signer_client.h"
 #include "daemon/front/tokens.h"
@@ -13,47 +16,29 @@
 #include <microhttpd.h>
 #include <string.h>
 
-#define ROUTES_MAX 16 /* profile names remembered; more are looked up each time */
+#define ROUTES_MAX 64 /* profile names remembered; more are looked up each time */
 #define ROUTE_FRESH_USEC                                                                           \
-        USEC_PER_SEC            /* then the AWS files and the creds' life are looked at again */
-#define FAILURE_FRESH_SEC   300 /* an older failure is history: the session is just locked */
-#define BAD_TOKENS_USEC     (60 * USEC_PER_SEC)
-#define TIMER_ACCURACY_USEC (5 * USEC_PER_MSEC)
+        USEC_PER_SEC          /* then the AWS files and the creds' life are looked at again */
+#define FAILURE_FRESH_SEC 300 /* an older failure is history: the session is just locked */
+#define BAD_TOKENS_USEC   (60 * USEC_PER_SEC)
 
-/* A name whose session had credentials when last looked at. */
+/* A name that had credentials when last looked at. */
 struct route {
-        char name[PROFILE_NAME_MAX + 1]; /* "" is the default profile */
-        const struct session *session;
+        char name[HTTP_NAME_LEN_MAX + 1]; /* of a profile, as spelled; "" is the default one */
+        const struct lease *lease;        /* NULL for a free place */
         uint64_t checked_usec;
-};
-struct prepared {
-        const struct session *session;
-        int64_t expires_wall_sec; /* as the answer says */
-        struct MHD_Response *answer;
-};
-/* Suspended requests that all wait equally long, so that the first one is the next one to go on. */
-struct hold {
-        uint64_t usec;
-        struct endpoint_request *first, *last;
-        sd_event_source *timer;
 };
 
 struct endpoint {
-        struct sessions *sessions;
-        struct profiles *profiles;
-        struct tokens *tokens;
-        struct signer_client *signer;
+        struct endpoint_parts parts;
 
         struct MHD_Response *refusals[_HTTP_REFUSAL_MAX];
         struct MHD_Response *bad_token;
-        struct prepared prepared[SIGNER_KEYS_MAX];
+        struct endpoint_ready ready;
         struct route routes[ROUTES_MAX];
         unsigned next_route;
 
-        struct hold for_session, for_token;
-        unsigned n_held;
-        void (*on_resumed)(void *userdata);
-        void *on_resumed_userdata;
+        struct endpoint_hold for_creds, for_token;
         bool is_draining;
 
         uint64_t bad_tokens_since_usec;
@@ -74,13 +59,12 @@ static const struct excuse expired = {403, "MfadMfaRequired",
                                       "the session has expired, run: mfactl unlock"};
 static const struct excuse pending = {503, "MfadPending", "unlocking, try again in a moment"};
 static const struct excuse unknown = {400, "MfadUnknownProfile",
-                                      "no such profile, run: mfactl key list"};
+                                      "no such profile, run: mfactl profiles"};
+static const struct excuse bad_arn = {
+        400, "MfadUnknownProfile", "no role ARN; it is /role-arn/arn:aws:iam::ACCOUNT:role/NAME"};
 static const struct excuse no_default = {
         400, "MfadUnknownProfile",
         "no default profile, set default_profile in mfad.conf or ask for /profile/NAME"};
-static const struct excuse is_role = {
-        400, "MfadRoleProfile",
-        "a role profile: roles come later, for now use the profile of its key"};
 static const struct excuse internal = {500, "MfadInternal", "internal error, see the log of mfad"};
 static const struct excuse bad_token = {403, "MfadBadToken", "wrong client token, run: mfactl env"};
 
@@ -108,199 +92,100 @@ static int queue_excuse(struct MHD_Connection *connection, const struct excuse *
         return queue(connection, x->status, answer);
 }
 
-static void hold_remove(struct hold *h, struct endpoint_request *q) {
-        if (q->prev)
-                q->prev->next = q->next;
-        else
-                h->first = q->next;
-        if (q->next)
-                q->next->prev = q->prev;
-        else
-                h->last = q->prev;
-        q->prev = q->next = NULL;
+/* A request for credentials. */
+struct question {
+        struct endpoint_request *request;
+        struct MHD_Connection *connection;
+        struct http_text spelled; /* the profile's name, as asked */
+        const char *name;         /* the same, read; "" for the default profile */
+        bool is_arn;
+};
+
+/* Suspends the request until what it waits for changes, or its time is over. It may wait again, but not
+ * longer in all. Returns false when it must be answered now. */
+static bool hold(struct endpoint *e, const struct question *question, const void *waits_for) {
+        struct endpoint_request *q = question->request;
+        uint64_t now = clock_boot_usec();
+
+        if (e->is_draining || e->for_creds.n >= ENDPOINT_HELD_MAX)
+                return false;
+        if (q->until_usec == 0)
+                q->until_usec = now + ENDPOINT_HOLD_MSEC * USEC_PER_MSEC;
+        if (q->until_usec <= now)
+                return false;
+        endpoint_hold_add(&e->for_creds, q, waits_for, question->connection);
+        return true;
 }
 
-static void hold_arm(struct hold *h) {
-        /* neither call can fail for a timer of a running loop */
-        if (!h->first) {
-                (void)sd_event_source_set_enabled(h->timer, SD_EVENT_OFF);
-                return;
-        }
-        (void)sd_event_source_set_time(h->timer, h->first->until_usec);
-        (void)sd_event_source_set_enabled(h->timer, SD_EVENT_ONESHOT);
-}
-
-/* Suspends the request until its hold ends or a session changes. */
-static int hold_add(struct endpoint *e, struct hold *h, struct endpoint_request *q,
-                    const struct session *session, struct MHD_Connection *connection) {
-        q->connection = connection;
-        q->session = session;
-        q->until_usec = clock_boot_usec() + h->usec;
-        q->is_held = true;
-        q->prev = h->last;
-        if (h->last)
-                h->last->next = q;
-        else
-                h->first = q;
-        h->last = q;
-        e->n_held++;
-        if (h->first == q)
-                hold_arm(h);
-        MHD_suspend_connection(connection);
-        return -EINPROGRESS;
-}
-
-static bool may_hold(const struct endpoint *e, const struct endpoint_request *q) {
-        return !q->has_waited && !e->is_draining && e->n_held < ENDPOINT_HELD_MAX;
-}
-
-static void hold_resume(struct endpoint *e, struct hold *h, struct endpoint_request *q) {
-        hold_remove(h, q);
-        q->is_held = false;
-        q->has_waited = true;
-        e->n_held--;
-        MHD_resume_connection(q->connection);
-        if (e->on_resumed)
-                e->on_resumed(e->on_resumed_userdata);
-}
-
-static void hold_resume_until(struct endpoint *e, struct hold *h, uint64_t now_usec) {
-        while (h->first && h->first->until_usec <= now_usec)
-                hold_resume(e, h, h->first);
-        hold_arm(h);
-}
-
-static int on_session_hold_over(sd_event_source *s, uint64_t usec, void *userdata) {
-        struct endpoint *e = userdata;
-
-        (void)s; /* re-armed by hold_arm() */
-        (void)usec;
-        hold_resume_until(e, &e->for_session, clock_boot_usec());
-        return 0;
-}
-
-static int on_token_hold_over(sd_event_source *s, uint64_t usec, void *userdata) {
-        struct endpoint *e = userdata;
-
-        (void)s; /* re-armed by hold_arm() */
-        (void)usec;
-        hold_resume_until(e, &e->for_token, clock_boot_usec());
-        return 0;
-}
-
-static struct prepared *prepared_find(struct endpoint *e, const struct session *session) {
-        for (size_t i = 0; i < ELEMENTSOF(e->prepared); i++)
-                if (e->prepared[i].session == session)
-                        return &e->prepared[i];
-        return NULL;
-}
-
-static void prepared_clear(struct prepared *p) {
-        *p = (struct prepared){.answer = http_answer_free(p->answer)};
-}
-
-/* Builds the answer for @session, whose credentials are good, and keeps it in @p. */
-static int prepared_make(struct prepared *p, const struct session *session) {
-        int64_t expires_wall_sec = session_expires_wall_sec(session);
-        struct MHD_Response *answer;
-        struct secret *body;
-        int r;
-
-        r = endpoint_ecs_creds(session_creds(session), session_account(session), expires_wall_sec,
-                               session_bought_wall_sec(session), &body);
-        if (r < 0)
-                return r;
-        r = http_answer_new_secret(body, &answer); /* takes body */
-        if (r < 0)
-                return r;
-        *p = (struct prepared){session, expires_wall_sec, answer};
-        return 0;
-}
-
-/* The answer for @session, as it is to be from now on and for ROUTE_FRESH_USEC. */
-static int prepared_refresh(struct endpoint *e, const struct session *session,
-                            struct MHD_Response **ret) {
-        struct prepared *p = prepared_find(e, session);
-        int r;
-
-        /* whoever has set the wall clock has moved the end of the credentials */
-        if (p && p->expires_wall_sec != session_expires_wall_sec(session)) {
-                prepared_clear(p);
-                p = NULL;
-        }
-        if (!p) {
-                p = prepared_find(e, NULL);
-                assert(p); /* there are as many places as sessions */
-                r = prepared_make(p, session);
-                if (r < 0)
-                        return r;
-        }
-        http_answer_set_date(p->answer, clock_wall_sec());
-        *ret = p->answer;
-        return 0;
+static void forget_lease(struct endpoint *e, const struct lease *lease) {
+        endpoint_ready_forget(&e->ready, lease);
+        for (size_t i = 0; i < ELEMENTSOF(e->routes); i++)
+                if (e->routes[i].lease == lease)
+                        e->routes[i].lease = NULL;
 }
 
 static void on_session_changed(const struct session *session, void *userdata) {
         struct endpoint *e = userdata;
-        struct prepared *p = prepared_find(e, session);
-        struct endpoint_request *next;
 
-        if (p)
-                prepared_clear(p);
+        forget_lease(e, session_lease(session));
         for (size_t i = 0; i < ELEMENTSOF(e->routes); i++)
-                e->routes[i].session = NULL;
+                e->routes[i].lease = NULL; /* a name may lead to another session now */
+        if (!session_is_busy(session) || lease_creds(session_lease(session)))
+                endpoint_hold_resume(&e->for_creds, session);
+}
 
-        if (session_is_busy(session) && !session_creds(session))
-                return; /* the call that they wait for is still in flight */
-        for (struct endpoint_request *q = e->for_session.first; q; q = next) {
-                next = q->next;
-                if (q->session == session)
-                        hold_resume(e, &e->for_session, q);
-        }
-        hold_arm(&e->for_session);
+static void on_role_changed(const struct role *role, void *userdata) {
+        struct endpoint *e = userdata;
+
+        forget_lease(e, role_lease(role));
+        if (!role_is_busy(role) || lease_creds(role_lease(role)))
+                endpoint_hold_resume(&e->for_creds, role);
 }
 
 static struct route *route_find(struct endpoint *e, const char *name, size_t len) {
         for (size_t i = 0; i < ELEMENTSOF(e->routes); i++) {
                 struct route *route = &e->routes[i];
 
-                if (route->session && strncmp(route->name, name, len) == 0 && !route->name[len])
+                if (route->lease && strncmp(route->name, name, len) == 0 && !route->name[len])
                         return route;
         }
         return NULL;
 }
 
-static void route_remember(struct endpoint *e, const char *name, const struct session *session) {
-        struct route *route = route_find(e, name, strlen(name));
+static void route_remember(struct endpoint *e, const struct http_text *name,
+                           const struct lease *lease) {
+        struct route *route = route_find(e, name->text, name->len);
 
+        if (name->len > HTTP_NAME_LEN_MAX)
+                return;
         if (!route) {
                 route = &e->routes[e->next_route];
                 e->next_route = (e->next_route + 1) % ROUTES_MAX;
-                (void)stpncpy(route->name, name, PROFILE_NAME_MAX); /* the guard bounds names */
-                route->name[PROFILE_NAME_MAX] = '\0';
+                memcpy(route->name, name->text, name->len);
+                route->name[name->len] = '\0';
         }
-        route->session = session;
+        route->lease = lease;
         route->checked_usec = clock_boot_usec();
 }
 
-static int answer_creds(struct endpoint *e, struct MHD_Connection *connection, const char *name,
-                        const struct session *session) {
+static int answer_creds(struct endpoint *e, const struct question *q, const struct lease *lease) {
         struct MHD_Response *answer;
         int r;
 
-        r = prepared_refresh(e, session, &answer);
+        r = endpoint_ready_make(&e->ready, lease, &answer);
         if (r < 0) {
                 (void)log_error(r, "cannot make an answer, serving an error instead");
-                return queue_excuse(connection, &internal);
+                return queue_excuse(q->connection, &internal);
         }
-        route_remember(e, name, session);
-        return queue(connection, MHD_HTTP_OK, answer);
+        if (!q->is_arn)
+                route_remember(e, &q->spelled, lease);
+        return queue(q->connection, MHD_HTTP_OK, answer);
 }
 
 static const struct excuse *vault_excuse(const struct endpoint *e) {
-        if (!signer_client_is_connected(e->signer))
+        if (!signer_client_is_connected(e->parts.signer))
                 return &locked; /* nothing is known about the vault */
-        switch (signer_client_vault(e->signer)) {
+        switch (signer_client_vault(e->parts.signer)) {
         case VAULT_NONE: return &no_vault;
         case VAULT_SEALED: return &sealed;
         case VAULT_OPEN: return &locked;
@@ -319,26 +204,63 @@ static const struct failure *recent_failure(const struct session *session) {
         return f;
 }
 
+static int answer_failure(struct MHD_Connection *connection, const struct failure *f) {
+        struct excuse x = {failure_http_status(f->reason), failure_http_code(f->reason),
+                           f->message};
+
+        return queue_excuse(connection, &x);
+}
+
 /* @session, NULL when there never was one, has no credentials to give. */
-static int answer_without_creds(struct endpoint *e, struct endpoint_request *q,
-                                struct MHD_Connection *connection, const struct session *session) {
+static int answer_without_session(struct endpoint *e, const struct question *q,
+                                  const struct session *session) {
         const struct failure *f;
 
         if (!session)
-                return queue_excuse(connection, vault_excuse(e));
-        if (session_is_busy(session)) {
-                if (may_hold(e, q))
-                        return hold_add(e, &e->for_session, q, session, connection);
-                return queue_excuse(connection, &pending);
-        }
+                return queue_excuse(q->connection, vault_excuse(e));
+        if (session_is_busy(session))
+                return hold(e, q, session) ? -EINPROGRESS : queue_excuse(q->connection, &pending);
         f = recent_failure(session);
-        if (f) {
-                struct excuse x = {failure_http_status(f->reason), failure_http_code(f->reason),
-                                   f->message};
+        if (f)
+                return answer_failure(q->connection, f);
+        return queue_excuse(q->connection,
+                            session_has_expired(session) ? &expired : vault_excuse(e));
+}
 
-                return queue_excuse(connection, &x);
+static int answer_session(struct endpoint *e, const struct question *q,
+                          const struct profile_view *view) {
+        const struct session *session = sessions_find(e->parts.sessions, view->session);
+
+        if (session && lease_creds(session_lease(session)))
+                return answer_creds(e, q, session_lease(session));
+        return answer_without_session(e, q, session);
+}
+
+static int answer_role(struct endpoint *e, const struct question *q,
+                       const struct profile_view *view) {
+        struct role *role;
+        int r;
+
+        r = roles_ask(e->parts.roles, view, &role);
+        if (r < 0) {
+                (void)log_error(r, "cannot keep one more role");
+                return queue_excuse(q->connection, &internal);
         }
-        return queue_excuse(connection, session_has_expired(session) ? &expired : vault_excuse(e));
+        if (lease_creds(role_lease(role)))
+                return answer_creds(e, q, role_lease(role));
+        if (role_is_busy(role))
+                return hold(e, q, role) ? -EINPROGRESS : queue_excuse(q->connection, &pending);
+        if (role_failure(role))
+                return answer_failure(q->connection, role_failure(role));
+        /* nothing was tried, because a code is needed first */
+        return answer_without_session(e, q, sessions_find(e->parts.sessions, view->session));
+}
+
+static int answer_unusable(const struct question *q, const struct profile_view *view) {
+        struct failure f;
+
+        failure_set(&f, FAILURE_UNUSABLE, view->problem);
+        return answer_failure(q->connection, &f);
 }
 
 /* While the vault is not open nobody knows which keys it has; credentials that are held are served
@@ -346,14 +268,15 @@ static int answer_without_creds(struct endpoint *e, struct endpoint_request *q,
 static const struct session *session_of_closed_vault(const struct endpoint *e, const char *name) {
         const struct session *only = NULL, *s;
 
-        if (signer_client_is_connected(e->signer) && signer_client_vault(e->signer) == VAULT_OPEN)
+        if (signer_client_is_connected(e->parts.signer) &&
+            signer_client_vault(e->parts.signer) == VAULT_OPEN)
                 return NULL;
         if (*name) {
-                s = sessions_find(e->sessions, name);
-                return s && session_creds(s) ? s : NULL;
+                s = sessions_find(e->parts.sessions, name);
+                return s && lease_creds(session_lease(s)) ? s : NULL;
         }
-        for (size_t i = 0; (s = sessions_at(e->sessions, i)); i++) {
-                if (!session_creds(s))
+        for (size_t i = 0; (s = sessions_at(e->parts.sessions, i)); i++) {
+                if (!lease_creds(session_lease(s)))
                         continue;
                 if (only)
                         return NULL;
@@ -362,51 +285,85 @@ static const struct session *session_of_closed_vault(const struct endpoint *e, c
         return only;
 }
 
-static int answer_unknown(struct endpoint *e, struct MHD_Connection *connection, const char *name) {
-        const struct session *session = session_of_closed_vault(e, name);
+static int answer_unknown(struct endpoint *e, const struct question *q) {
+        const struct session *session = q->is_arn ? NULL : session_of_closed_vault(e, q->name);
         const struct excuse *x = vault_excuse(e);
 
         if (session)
-                return answer_creds(e, connection, name, session);
-        if (x == &sealed || (x == &no_vault && !*name))
-                return queue_excuse(connection, x);
-        return queue_excuse(connection, *name ? &unknown : &no_default);
+                return answer_creds(e, q, session_lease(session));
+        if (x == &sealed || (x == &no_vault && !*q->name))
+                return queue_excuse(q->connection, x);
+        return queue_excuse(q->connection, *q->name ? &unknown : &no_default);
 }
 
-static _noinline_ int answer_resolved(struct endpoint *e, struct endpoint_request *q,
-                                      struct MHD_Connection *connection,
-                                      const struct http_text *asked) {
-        char name[PROFILE_NAME_MAX + 1] = "";
-        const struct session *session;
-        struct aws_profile profile;
-
-        if (asked->len > PROFILE_NAME_MAX)
-                return queue_excuse(connection, &unknown);
-        memcpy(name, asked->text, asked->len);
-        switch (profiles_resolve(e->profiles, name, &profile)) {
-        case PROFILE_IS_KEY:
-                session = sessions_find(e->sessions, profile.name);
-                if (session && session_creds(session))
-                        return answer_creds(e, connection, name, session);
-                return answer_without_creds(e, q, connection, session);
-        case PROFILE_IS_ROLE: return queue_excuse(connection, &is_role);
-        case PROFILE_UNKNOWN: return answer_unknown(e, connection, name);
+static int answer_view(struct endpoint *e, const struct question *q,
+                       const struct profile_view *view) {
+        switch (view->kind) {
+        case PROFILE_KEY:
+        case PROFILE_DIRECT: return answer_session(e, q, view);
+        case PROFILE_ROLE: return answer_role(e, q, view);
+        case PROFILE_UNUSABLE: return answer_unusable(q, view);
+        case PROFILE_UNKNOWN: return answer_unknown(e, q);
         }
         abort();
 }
 
+/* @spelled as encode_path_name() spells it; slashes may stand as they are. Another spelling is nobody's. */
+static bool read_name(const struct http_text *spelled, char *out, size_t size) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < spelled->len; i++) {
+                const char *part = spelled->text + i;
+                const char *slash = memchr(part, '/', spelled->len - i);
+                size_t len = slash ? (size_t)(slash - part) : spelled->len - i;
+
+                if (decode_path_name(part, len, out + n, size - n) < 0)
+                        return false;
+                n += strlen(out + n);
+                i += len;
+                if (!slash)
+                        break;
+                if (n + 1 == size)
+                        return false;
+                out[n++] = '/';
+        }
+        out[n] = '\0';
+        return true;
+}
+
+static _noinline_ int answer_resolved(struct endpoint *e, struct question *q) {
+        char name[PROFILE_NAME_MAX + 1];
+        struct profile_view view;
+
+        if (!read_name(&q->spelled, name, sizeof(name)))
+                return queue_excuse(q->connection, &unknown);
+        q->name = name;
+        (void)profiles_resolve(e->parts.profiles, name, &view); /* it is in the view, too */
+        return answer_view(e, q, &view);
+}
+
+static _noinline_ int answer_arn(struct endpoint *e, struct question *q) {
+        char arn[HTTP_ARN_LEN_MAX + 1];
+        struct profile_view view;
+
+        if (!read_name(&q->spelled, arn, sizeof(arn)) || !text_is_role_arn(arn))
+                return queue_excuse(q->connection, &bad_arn);
+        q->name = "";
+        (void)profiles_resolve_arn(e->parts.profiles, arn, &view); /* it is in the view, too */
+        return answer_view(e, q, &view);
+}
+
 /* The way of nearly every request; the other one is a function of its own for the size of its frame. */
-static int answer_profile(struct endpoint *e, struct endpoint_request *q,
-                          struct MHD_Connection *connection, const struct http_text *asked) {
-        const struct route *route = route_find(e, asked->text, asked->len);
-        const struct prepared *p;
+static int answer_profile(struct endpoint *e, struct question *q) {
+        const struct route *route = route_find(e, q->spelled.text, q->spelled.len);
+        struct MHD_Response *answer;
 
         if (route && clock_boot_usec() - route->checked_usec < ROUTE_FRESH_USEC) {
-                p = prepared_find(e, route->session);
-                if (p)
-                        return queue(connection, MHD_HTTP_OK, p->answer);
+                answer = endpoint_ready_find(&e->ready, route->lease);
+                if (answer)
+                        return queue(q->connection, MHD_HTTP_OK, answer);
         }
-        return answer_resolved(e, q, connection, asked);
+        return answer_resolved(e, q);
 }
 
 static int answer_health(struct endpoint *e, struct MHD_Connection *connection) {
@@ -423,7 +380,7 @@ static int answer_health(struct endpoint *e, struct MHD_Connection *connection) 
         const char *name;
         int r;
 
-        for (size_t i = 0; (s = sessions_at(e->sessions, i)); i++)
+        for (size_t i = 0; (s = sessions_at(e->parts.sessions, i)); i++)
                 if (ranks[session_state(s)] > ranks[best])
                         best = session_state(s);
         name = best == SESSION_LOCKED && vault_excuse(e) == &sealed ? "sealed"
@@ -442,7 +399,7 @@ static int answer_bad_token(struct endpoint *e, struct endpoint_request *q,
                             struct MHD_Connection *connection) {
         uint64_t now_usec = clock_boot_usec();
 
-        if (!q->has_waited) {
+        if (q->until_usec == 0) {
                 if (now_usec - e->bad_tokens_since_usec > BAD_TOKENS_USEC) {
                         e->bad_tokens_since_usec = now_usec;
                         e->n_bad_tokens = 0;
@@ -452,8 +409,12 @@ static int answer_bad_token(struct endpoint *e, struct endpoint_request *q,
                                           "%u requests with a wrong client token within a "
                                           "minute, delaying more of them",
                                           e->n_bad_tokens);
-                if (e->n_bad_tokens > ENDPOINT_BAD_TOKENS_MAX && may_hold(e, q))
-                        return hold_add(e, &e->for_token, q, NULL, connection);
+                if (e->n_bad_tokens > ENDPOINT_BAD_TOKENS_MAX && !e->is_draining &&
+                    e->for_token.n < ENDPOINT_HELD_MAX) {
+                        q->until_usec = now_usec + ENDPOINT_BAD_TOKEN_MSEC * USEC_PER_MSEC;
+                        endpoint_hold_add(&e->for_token, q, NULL, connection);
+                        return -EINPROGRESS;
+                }
         }
         return queue(connection, bad_token.status, e->bad_token);
 }
@@ -476,46 +437,27 @@ static int refusals_make(struct endpoint *e) {
         return excuse_answer(&bad_token, &e->bad_token);
 }
 
-static int hold_init(struct endpoint *e, struct hold *h, sd_event *event, uint64_t msec,
-                     sd_event_time_handler_t fn, const char *description) {
-        int r;
-
-        h->usec = msec * USEC_PER_MSEC;
-        r = sd_event_add_time(event, &h->timer, CLOCK_BOOTTIME, 0, TIMER_ACCURACY_USEC, fn, e);
-        if (r < 0)
-                return r;
-        (void)sd_event_source_set_description(h->timer, description); /* for debugging only */
-        return sd_event_source_set_enabled(h->timer, SD_EVENT_OFF);
-}
-
-int endpoint_new(sd_event *event, struct sessions *sessions, struct profiles *profiles,
-                 struct tokens *tokens, struct signer_client *signer, struct endpoint **ret) {
+int endpoint_new(sd_event *event, const struct endpoint_parts *parts, struct endpoint **ret) {
         _cleanup_(endpoint_freep) struct endpoint *e = NULL;
         int r;
 
-        assert(event && sessions && profiles && tokens && signer);
+        assert(event && parts);
         assert(ret);
 
         e = calloc(1, sizeof(*e));
         if (!e)
                 return -ENOMEM;
-        e->sessions = sessions;
-        e->profiles = profiles;
-        e->tokens = tokens;
-        e->signer = signer;
+        e->parts = *parts;
 
         r = refusals_make(e);
-        if (r < 0)
-                return r;
-        r = hold_init(e, &e->for_session, event, ENDPOINT_HOLD_MSEC, on_session_hold_over,
-                      "endpoint-hold-session");
-        if (r < 0)
-                return r;
-        r = hold_init(e, &e->for_token, event, ENDPOINT_BAD_TOKEN_MSEC, on_token_hold_over,
-                      "endpoint-hold-token");
-        if (r < 0)
-                return r;
-        r = sessions_watch(sessions, on_session_changed, e);
+        if (r >= 0)
+                r = endpoint_hold_init(&e->for_creds, event, "endpoint-hold-creds");
+        if (r >= 0)
+                r = endpoint_hold_init(&e->for_token, event, "endpoint-hold-token");
+        if (r >= 0)
+                r = sessions_watch(parts->sessions, on_session_changed, e);
+        if (r >= 0)
+                r = roles_watch(parts->roles, on_role_changed, e);
         if (r < 0)
                 return r;
 
@@ -526,33 +468,36 @@ int endpoint_new(sd_event *event, struct sessions *sessions, struct profiles *pr
 struct endpoint *endpoint_free(struct endpoint *e) {
         if (!e)
                 return NULL;
-        assert(e->n_held == 0);
         for (size_t i = 0; i < ELEMENTSOF(e->refusals); i++)
                 (void)http_answer_free(e->refusals[i]); /* returns NULL by convention */
-        for (size_t i = 0; i < ELEMENTSOF(e->prepared); i++)
-                (void)http_answer_free(e->prepared[i].answer); /* the same */
-        (void)http_answer_free(e->bad_token);                  /* the same */
-        sd_event_source_disable_unref(e->for_session.timer);
-        sd_event_source_disable_unref(e->for_token.timer);
+        (void)http_answer_free(e->bad_token);           /* the same */
+        endpoint_ready_clear(&e->ready);
+        endpoint_hold_clear(&e->for_creds);
+        endpoint_hold_clear(&e->for_token);
         free(e);
         return NULL;
 }
 
 void endpoint_on_resumed(struct endpoint *e, void (*fn)(void *userdata), void *userdata) {
-        e->on_resumed = fn;
-        e->on_resumed_userdata = userdata;
+        e->for_creds.on_resumed = e->for_token.on_resumed = fn;
+        e->for_creds.on_resumed_userdata = e->for_token.on_resumed_userdata = userdata;
 }
 
 int endpoint_answer(struct endpoint *e, struct endpoint_request *request,
                     struct MHD_Connection *connection, const struct http_call *call) {
+        struct question q = {.request = request,
+                             .connection = connection,
+                             .spelled = call->name,
+                             .is_arn = call->route == HTTP_ROUTE_ROLE_ARN};
+
         assert(e && request && connection && call);
         assert(!request->is_held);
 
         if (call->route == HTTP_ROUTE_HEALTH)
                 return answer_health(e, connection);
-        if (!tokens_accept(e->tokens, call->authorization.text, call->authorization.len))
+        if (!tokens_accept(e->parts.tokens, call->authorization.text, call->authorization.len))
                 return answer_bad_token(e, request, connection);
-        return answer_profile(e, request, connection, &call->profile);
+        return q.is_arn ? answer_arn(e, &q) : answer_profile(e, &q);
 }
 
 int endpoint_refuse(struct endpoint *e, struct MHD_Connection *connection,
@@ -564,6 +509,6 @@ int endpoint_refuse(struct endpoint *e, struct MHD_Connection *connection,
 
 void endpoint_answer_held(struct endpoint *e) {
         e->is_draining = true;
-        hold_resume_until(e, &e->for_session, USEC_INFINITY);
-        hold_resume_until(e, &e->for_token, USEC_INFINITY);
+        endpoint_hold_resume_until(&e->for_creds, USEC_INFINITY);
+        endpoint_hold_resume_until(&e->for_token, USEC_INFINITY);
 }

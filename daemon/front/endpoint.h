@@ -1,12 +1,12 @@
 /* endpoint.h - what a legal request is answered: tokens, profiles, sessions, and who has to wait.
- * Owns:  the prepared answers (built once per change of a session) and the list of held requests.
- * Calls: session.h, profiles.h, tokens.h, signer_client.h, endpoint_ecs.h, http_answer.h.
+ * Owns:  the answers that are ready, and the requests that are held.
+ * Calls: session.h, roles.h, profiles.h, tokens.h, signer_client.h, endpoint_hold.h, endpoint_ready.h.
  * Limit: ENDPOINT_HOLD_MSEC for a request that waits for a call in flight, ENDPOINT_HELD_MAX of them;
  *        ENDPOINT_BAD_TOKENS_MAX a minute, then ENDPOINT_BAD_TOKEN_MSEC of delay for each. */
 #pragma once
 #include "common/macros.h"
+#include "daemon/front/endpoint_hold.h"
 #include "daemon/front/http_guard.h"
-#include <systemd/sd-event.h>
 
 #define ENDPOINT_HOLD_MSEC      800
 #define ENDPOINT_HELD_MAX       960 /* below HTTP_CONNECTIONS_MAX: some can always be answered */
@@ -16,24 +16,20 @@
 struct MHD_Connection;
 struct endpoint;
 struct profiles;
-struct session;
+struct roles;
 struct sessions;
 struct signer_client;
 struct tokens;
 
-/* One request under way; lives in its connection, zeroed before each request. */
-struct endpoint_request {
-        struct endpoint_request *prev, *next;
-        struct MHD_Connection *connection;
-        const struct session *session; /* whose call it waits for; NULL for a bad token's delay */
-        uint64_t until_usec;
-        bool is_held;
-        bool has_waited; /* once is enough: the next answer is final */
+/* All of them are lent until endpoint_free(). */
+struct endpoint_parts {
+        struct sessions *sessions;
+        struct roles *roles;
+        struct profiles *profiles;
+        struct tokens *tokens;
+        struct signer_client *signer;
 };
-
-/* All arguments are lent until endpoint_free(). */
-int endpoint_new(sd_event *event, struct sessions *sessions, struct profiles *profiles,
-                 struct tokens *tokens, struct signer_client *signer, struct endpoint **ret);
+int endpoint_new(sd_event *event, const struct endpoint_parts *parts, struct endpoint **ret);
 /* No request may be held any more. */
 struct endpoint *endpoint_free(struct endpoint *e);
 DEFINE_FREEP(struct endpoint, endpoint)

@@ -1,6 +1,7 @@
 #include "daemon/front/endpoint_ecs.h"
 #include "common/buf.h"
 #include "common/secret.h"
+#include "daemon/front/lease.h"
 
 #include <string.h>
 
@@ -10,6 +11,7 @@
 #define VALUE_NEXT "\",\n"
 #define VALUE_LAST "\"\n"
 #define CLOSING    "}"
+#define FIELDS_MAX 9
 
 struct field {
         const char *name;
@@ -52,29 +54,30 @@ static int fields_len(const struct field *fields, size_t n, size_t *ret) {
         return 0;
 }
 
-int endpoint_ecs_creds(const struct creds *creds, const char *account, int64_t expires_wall_sec,
-                       int64_t updated_wall_sec, struct secret **ret) {
+int endpoint_ecs_creds(const struct lease *l, struct secret **ret) {
+        const struct creds *creds = l->creds;
         char expires[21], updated[21];
+        struct field fields[FIELDS_MAX];
         struct secret *body;
-        size_t n, len;
+        size_t n = 0, len;
         int r;
 
         assert(creds && creds->secret_key && creds->session_token);
         assert(ret);
 
-        encode_time_iso(expires_wall_sec, expires);
-        encode_time_iso(updated_wall_sec, updated);
-        const struct field fields[] = {
-                {"Code", "Success"},
-                {"LastUpdated", updated},
-                {"Type", "AWS-HMAC"},
-                {"AccessKeyId", creds->access_key_id},
-                {"SecretAccessKey", secret_reveal(creds->secret_key)},
-                {"Token", secret_reveal(creds->session_token)},
-                {"Expiration", expires},
-                {"AccountId", account},
-        };
-        n = ELEMENTSOF(fields) - (account[0] ? 0 : 1);
+        encode_time_iso(lease_expires_wall_sec(l), expires);
+        encode_time_iso(l->bought_wall_sec, updated);
+        fields[n++] = (struct field){"Code", "Success"};
+        fields[n++] = (struct field){"LastUpdated", updated};
+        fields[n++] = (struct field){"Type", "AWS-HMAC"};
+        fields[n++] = (struct field){"AccessKeyId", creds->access_key_id};
+        fields[n++] = (struct field){"SecretAccessKey", secret_reveal(creds->secret_key)};
+        fields[n++] = (struct field){"Token", secret_reveal(creds->session_token)};
+        fields[n++] = (struct field){"Expiration", expires};
+        if (*l->account)
+                fields[n++] = (struct field){"AccountId", l->account};
+        if (l->role_arn)
+                fields[n++] = (struct field){"RoleArn", l->role_arn};
         r = fields_len(fields, n, &len);
         if (r < 0)
                 return r;

@@ -8,83 +8,125 @@
 
 #define OFFSET_SEC_MAX (24 * 60 * 60) /* beyond, aws_clock.h does not correct */
 
-/* `what` and `advice` make the sentence. `retry` replaces `advice` where a request carried no code. */
+/* `what` and one of `advices` make the sentence. */
 struct failure_row {
         const char *name;
         const char *error;
         unsigned status;
         const char *code;
         const char *what;
-        const char *advice;
-        const char *retry;
 };
 
-static const char next_code[] = "Wait for the next code, then run: mfactl unlock";
-static const char try_again[] = "Try again in a minute.";
+#define CONTROL "org.mfad.Control."
 
 /* 403 and 400 are shown by the SDKs at once; only a call in flight, which ends by itself, is 503. */
 static const struct failure_row rows[_FAILURE_MAX] = {
-        [FAILURE_NONE] = {"none", "org.mfad.Control.Locked", 403, "MfadLocked", "locked",
-                          "Run: mfactl unlock", NULL},
-        [FAILURE_SEALED] = {"sealed", "org.mfad.Control.Sealed", 403, "MfadLocked",
-                            "the vault is sealed", "Run: mfactl unlock", NULL},
-        [FAILURE_NO_VAULT] = {"no_vault", "org.mfad.Control.NoVault", 403, "MfadLocked",
-                              "there is no vault yet", "Run: mfactl init", NULL},
-        [FAILURE_UNKNOWN_KEY] = {"unknown_key", "org.mfad.Control.UnknownKey", 400,
-                                 "MfadUnknownKey", "the vault has no such key",
-                                 "Run: mfactl key list", NULL},
-        [FAILURE_NO_MFA_SERIAL] =
-                {"no_mfa_serial", "org.mfad.Control.NoMfaSerial", 403, "MfadNoMfaSerial",
-                 "the MFA device of this key is not known",
-                 "Put mfa_serial = ARN into its profile in ~/.aws/config, or run: "
-                 "mfactl init",
-                 NULL},
-        [FAILURE_WRONG_CODE] = {"wrong_code", "org.mfad.Control.WrongCode", 403, "MfadWrongCode",
-                                "AWS refused the code: it is wrong or was used before", next_code,
-                                NULL},
-        [FAILURE_CODE_USED] = {"code_used", "org.mfad.Control.CodeUsed", 403, "MfadCodeUsed",
-                               "this code has been sent to AWS before",
-                               "Then run mfactl unlock with the next code", NULL},
-        [FAILURE_WRONG_SERIAL] =
-                {"wrong_serial", "org.mfad.Control.WrongSerial", 403, "MfadWrongSerial",
-                 "AWS cannot check the code with this MFA device",
-                 "See that mfa_serial in ~/.aws/config is this user's device, then "
-                 "run: mfactl unlock",
-                 NULL},
-        [FAILURE_KEY_REFUSED] = {"key_refused", "org.mfad.Control.KeyRefused", 403,
-                                 "MfadKeyRefused",
-                                 "AWS refused the access key: deleted, inactive or not the right "
-                                 "secret",
-                                 "Check it in the IAM console, then run: mfactl key import", NULL},
-        [FAILURE_CLOCK_WRONG] = {"clock_wrong", "org.mfad.Control.ClockWrong", 403,
-                                 "MfadClockWrong", "this machine's clock is wrong", next_code,
-                                 try_again},
-        [FAILURE_THROTTLED] = {"throttled", "org.mfad.Control.Throttled", 400, "MfadUpstreamBusy",
-                               "AWS asks for fewer requests", next_code, try_again},
-        [FAILURE_DENIED] = {"denied", "org.mfad.Control.Denied", 403, "MfadDenied", "AWS says no",
-                            "Ask whoever manages this AWS account", NULL},
-        [FAILURE_UNREACHABLE] = {"unreachable", "org.mfad.Control.Unreachable", 400,
-                                 "MfadUpstreamUnreachable", "AWS cannot be reached",
-                                 "No code was sent; when the network is back run: mfactl unlock",
-                                 try_again},
-        [FAILURE_OUTCOME_UNKNOWN] = {"outcome_unknown", "org.mfad.Control.OutcomeUnknown", 400,
+        [FAILURE_NONE] = {"locked", CONTROL "Locked", 403, "MfadLocked", "locked"},
+        [FAILURE_SEALED] = {"sealed", CONTROL "Sealed", 403, "MfadLocked", "the vault is sealed"},
+        [FAILURE_NO_VAULT] = {"no_vault", CONTROL "NoVault", 403, "MfadLocked",
+                              "there is no vault yet"},
+        [FAILURE_UNKNOWN_KEY] = {"unknown_key", CONTROL "UnknownKey", 400, "MfadUnknownKey",
+                                 "the vault has no such key"},
+        [FAILURE_NO_MFA_SERIAL] = {"no_mfa_serial", CONTROL "NoMfaSerial", 403, "MfadNoMfaSerial",
+                                   "the MFA device of this key is not known"},
+        [FAILURE_WRONG_CODE] = {"wrong_code", CONTROL "WrongCode", 403, "MfadWrongCode",
+                                "AWS refused the code: it is wrong or was used before"},
+        [FAILURE_CODE_USED] = {"code_used", CONTROL "CodeUsed", 403, "MfadCodeUsed",
+                               "this code has been sent to AWS before"},
+        [FAILURE_WRONG_SERIAL] = {"wrong_serial", CONTROL "WrongSerial", 403, "MfadWrongSerial",
+                                  "AWS cannot check the code with this MFA device"},
+        [FAILURE_KEY_REFUSED] = {"key_refused", CONTROL "KeyRefused", 403, "MfadKeyRefused",
+                                 "AWS refused the access key: deleted or inactive"},
+        [FAILURE_WRONG_SECRET] = {"wrong_secret", CONTROL "WrongSecret", 403, "MfadWrongSecret",
+                                  "AWS refused the signature: not the right secret for this key"},
+        [FAILURE_EXPIRED] = {"expired", CONTROL "Expired", 403, "MfadMfaRequired",
+                             "the session has ended"},
+        [FAILURE_CLOCK_WRONG] = {"clock_wrong", CONTROL "ClockWrong", 403, "MfadClockWrong",
+                                 "this machine's clock is wrong"},
+        [FAILURE_THROTTLED] = {"throttled", CONTROL "Throttled", 400, "MfadUpstreamBusy",
+                               "AWS asks for fewer requests"},
+        [FAILURE_DENIED] = {"denied", CONTROL "Denied", 403, "MfadDenied", "AWS says no"},
+        [FAILURE_DURATION] = {"duration", CONTROL "Duration", 403, "MfadDuration",
+                              "that is longer than AWS allows"},
+        [FAILURE_REGION_DISABLED] = {"region_disabled", CONTROL "RegionDisabled", 403,
+                                     "MfadRegionDisabled", "STS is switched off in this region"},
+        [FAILURE_BAD_POLICY] = {"bad_policy", CONTROL "BadPolicy", 403, "MfadBadPolicy",
+                                "AWS does not take the session policy or tags"},
+        [FAILURE_SERVER_ERROR] = {"server_error", CONTROL "ServerError", 400, "MfadUpstreamError",
+                                  "AWS has trouble of its own"},
+        [FAILURE_UNREACHABLE] = {"unreachable", CONTROL "Unreachable", 400,
+                                 "MfadUpstreamUnreachable", "AWS cannot be reached"},
+        [FAILURE_OUTCOME_UNKNOWN] = {"outcome_unknown", CONTROL "OutcomeUnknown", 400,
                                      "MfadUpstreamUnreachable",
-                                     "the request went out, but no result came back",
-                                     "The code may be used up. Wait for the next one, then run: "
-                                     "mfactl unlock",
-                                     try_again},
-        [FAILURE_BAD_ANSWER] =
-                {"bad_answer", "org.mfad.Control.BadAnswer", 400, "MfadUpstreamBadAnswer",
-                 "what answered was not AWS, or not as it should be",
-                 "Check the network (a log-in page?) and endpoint_url, take the next "
-                 "code, and run: mfactl unlock",
-                 try_again},
-        [FAILURE_BUSY] = {"busy", "org.mfad.Control.Busy", 503, "MfadPending",
-                          "an unlock is under way", "Try again in a moment", NULL},
-        [FAILURE_MUST_WAIT] = {"must_wait", "org.mfad.Control.MustWait", 403, "MfadMustWait",
-                               "AWS refused several codes", "Then run: mfactl unlock", NULL},
-        [FAILURE_INTERNAL] = {"internal", "org.mfad.Control.Internal", 500, "MfadInternal",
-                              "mfad has a problem of its own", "See its log", NULL},
+                                     "the request went out, but no result came back"},
+        [FAILURE_BAD_ANSWER] = {"bad_answer", CONTROL "BadAnswer", 400, "MfadUpstreamBadAnswer",
+                                "what answered was not AWS, or not as it should be"},
+        [FAILURE_BUSY] = {"busy", CONTROL "Busy", 503, "MfadPending", "a call to AWS is under way"},
+        [FAILURE_MUST_WAIT] = {"must_wait", CONTROL "MustWait", 403, "MfadMustWait",
+                               "AWS refused several codes"},
+        [FAILURE_UNUSABLE] = {"unusable", CONTROL "UnusableProfile", 400, "MfadUnusableProfile",
+                              "the profile cannot be used as it stands"},
+        [FAILURE_INTERNAL] = {"internal", CONTROL "Internal", 500, "MfadInternal",
+                              "mfad has a problem of its own"},
+};
+
+/* Who made the call decides what is to be done next. */
+enum call_kind {
+        CALL_UNLOCK, /* with a code, for a key's session; also where no call was made */
+        CALL_DIRECT, /* AssumeRole with a code */
+        CALL_ROLE,   /* AssumeRole without: mfad repeats it by itself */
+        CALL_QUERY,  /* anything else without a code: somebody waits for it, once */
+        _CALL_KIND_MAX,
+};
+
+#define UNLOCK    "Run: mfactl unlock"
+#define NEXT_CODE "Wait for the next code, then run: mfactl unlock"
+#define USED_CODE "The code may be used up. Wait for the next one, then run: mfactl unlock"
+#define ITSELF    "mfad tries again by itself"
+#define AGAIN     "Try again in a minute"
+#define TRUST     "Check the role's trust policy and that role_arn and external_id are right"
+#define LOWER     "Lower duration_seconds of its profile in ~/.aws/config"
+#define NETWORK   "Check the network (a log-in page?) and endpoint_url"
+
+/* Where a kind has no text of its own that of CALL_UNLOCK stands in. */
+static const char *const advices[_FAILURE_MAX][_CALL_KIND_MAX] = {
+        [FAILURE_NONE] = {UNLOCK},
+        [FAILURE_SEALED] = {UNLOCK},
+        [FAILURE_NO_VAULT] = {"Run: mfactl init"},
+        [FAILURE_UNKNOWN_KEY] = {"Run: mfactl key list"},
+        [FAILURE_NO_MFA_SERIAL] = {"Put mfa_serial = ARN into its profile in ~/.aws/config, or "
+                                   "run: mfactl init"},
+        [FAILURE_WRONG_CODE] = {NEXT_CODE},
+        [FAILURE_CODE_USED] = {"Then run mfactl unlock with the next code"},
+        [FAILURE_WRONG_SERIAL] = {"See that mfa_serial in ~/.aws/config is this user's device, "
+                                  "then run: mfactl unlock"},
+        [FAILURE_KEY_REFUSED] = {"Check it in the IAM console, then run: mfactl key import",
+                                 [CALL_ROLE] = "A session ends with its key: check that one in "
+                                               "the IAM console"},
+        [FAILURE_WRONG_SECRET] = {"Import it again, run: mfactl key import",
+                                  [CALL_ROLE] = "See whether a proxy or endpoint_url changes "
+                                                "what is sent"},
+        [FAILURE_EXPIRED] = {UNLOCK},
+        [FAILURE_CLOCK_WRONG] = {NEXT_CODE, [CALL_ROLE] = ITSELF, [CALL_QUERY] = AGAIN},
+        [FAILURE_THROTTLED] = {NEXT_CODE, [CALL_ROLE] = ITSELF, [CALL_QUERY] = AGAIN},
+        [FAILURE_DENIED] = {"Ask whoever manages this AWS account", [CALL_DIRECT] = TRUST,
+                            [CALL_ROLE] = TRUST},
+        [FAILURE_DURATION] = {"Ask for less with the next code: mfactl unlock --duration 1h",
+                              [CALL_ROLE] = LOWER, [CALL_QUERY] = LOWER},
+        [FAILURE_REGION_DISABLED] = {"Set another region in the profile, or have STS activated "
+                                     "there (IAM console, account settings)"},
+        [FAILURE_BAD_POLICY] = {"Check mfad_session_policy, mfad_policy_arns and "
+                                "mfad_session_tags of its profile"},
+        [FAILURE_SERVER_ERROR] = {USED_CODE, [CALL_ROLE] = ITSELF, [CALL_QUERY] = AGAIN},
+        [FAILURE_UNREACHABLE] = {"No code was sent; when the network is back run: mfactl unlock",
+                                 [CALL_ROLE] = ITSELF, [CALL_QUERY] = AGAIN},
+        [FAILURE_OUTCOME_UNKNOWN] = {USED_CODE, [CALL_ROLE] = ITSELF, [CALL_QUERY] = AGAIN},
+        [FAILURE_BAD_ANSWER] = {NETWORK ", take the next code, and run: mfactl unlock",
+                                [CALL_ROLE] = NETWORK "; " ITSELF, [CALL_QUERY] = NETWORK},
+        [FAILURE_BUSY] = {"Try again in a moment"},
+        [FAILURE_MUST_WAIT] = {"Then run: mfactl unlock"},
+        [FAILURE_UNUSABLE] = {"Correct it in ~/.aws/config"},
+        [FAILURE_INTERNAL] = {"See its log"},
 };
 
 static const struct failure_row *row(enum failure_reason reason) {
@@ -112,6 +154,12 @@ const char *failure_what(enum failure_reason reason) {
         return row(reason)->what;
 }
 
+bool failure_is_of_endpoint(enum failure_reason reason) {
+        return reason == FAILURE_THROTTLED || reason == FAILURE_SERVER_ERROR ||
+               reason == FAILURE_UNREACHABLE || reason == FAILURE_OUTCOME_UNKNOWN ||
+               reason == FAILURE_BAD_ANSWER;
+}
+
 bool failure_is_refused_code(enum failure_reason reason) {
         return reason == FAILURE_WRONG_CODE || reason == FAILURE_WRONG_SERIAL;
 }
@@ -135,12 +183,13 @@ static void set(struct failure *ret, enum failure_reason reason, const char *det
         if (detail)
                 put_detail(text, sizeof(text), detail);
         *ret = (struct failure){.reason = reason, .at_wall_sec = clock_wall_sec()};
+        ret->since_wall_sec = ret->at_wall_sec;
         (void)snprintf(ret->message, sizeof(ret->message), "%s%s%s. %s", row(reason)->what,
                        *text ? ": " : "", text, advice);
 }
 
 void failure_set(struct failure *ret, enum failure_reason reason, const char *detail) {
-        set(ret, reason, detail, row(reason)->advice);
+        set(ret, reason, detail, advices[reason][CALL_UNLOCK]);
 }
 
 void failure_set_wait(struct failure *ret, enum failure_reason reason, uint32_t wait_sec) {
@@ -167,52 +216,102 @@ void failure_from_refusal(struct failure *ret, enum signer_refusal refusal) {
         failure_set(ret, FAILURE_INTERNAL, "mfad-signer refused for an unknown reason");
 }
 
-/* AWS's codes, first match wins. @text: what the message must contain; NULL for anything.
- * Both errors of a wrong code are AccessDenied and differ in the message only. */
-static const struct {
+/* AWS's codes, first match wins. @text: what the message must contain; NULL for anything. Several
+ * errors share a code and differ in the message only. @says and @advice replace what AWS says and what
+ * the reason's row advises, where more is known; NULL where not. */
+static const struct aws_error {
         const char *code;
         const char *text;
         enum failure_reason reason;
+        const char *says;
+        const char *advice;
 } aws_errors[] = {
-        {"AccessDenied", "MultiFactorAuthentication failed with invalid MFA", FAILURE_WRONG_CODE},
-        {"AccessDenied", "MultiFactorAuthentication failed", FAILURE_WRONG_SERIAL},
-        {"ValidationError", "tokenCode", FAILURE_WRONG_CODE},
-        {"ValidationError", "serialNumber", FAILURE_WRONG_SERIAL},
-        {"InvalidClientTokenId", NULL, FAILURE_KEY_REFUSED},
-        {"UnrecognizedClientException", NULL, FAILURE_KEY_REFUSED},
-        {"InvalidAccessKeyId", NULL, FAILURE_KEY_REFUSED}, /* STS-compatible services */
-        {"SignatureDoesNotMatch", "Signature expired", FAILURE_CLOCK_WRONG},
-        {"SignatureDoesNotMatch", "Signature not yet current", FAILURE_CLOCK_WRONG},
-        {"SignatureDoesNotMatch", NULL, FAILURE_KEY_REFUSED},
-        {"RequestExpired", NULL, FAILURE_CLOCK_WRONG},
-        {"RequestTimeTooSkewed", NULL, FAILURE_CLOCK_WRONG},
+        {"AccessDenied", "MultiFactorAuthentication failed with invalid MFA", FAILURE_WRONG_CODE,
+         "", NULL}, /* our own sentence says it all */
+        {"AccessDenied", "MultiFactorAuthentication failed, must provide both",
+         FAILURE_NO_MFA_SERIAL, NULL, NULL},
+        {"AccessDenied", "MultiFactorAuthentication failed", FAILURE_WRONG_SERIAL, NULL, NULL},
+        {"AccessDenied", "with session credentials", FAILURE_KEY_REFUSED, NULL,
+         "This takes a long-term key (AKIA...), run: mfactl key import"},
+        /* AWS quotes the code */
+        {"ValidationError", "tokenCode", FAILURE_WRONG_CODE, "AWS calls it malformed", NULL},
+        {"ValidationError", "serialNumber", FAILURE_WRONG_SERIAL, NULL, NULL},
+        {"ValidationError", "by role chaining", FAILURE_DURATION,
+         "one hour is the most for a role that is assumed with temporary credentials", NULL},
+        {"ValidationError", "MaxSessionDuration", FAILURE_DURATION,
+         "the role's MaxSessionDuration is less", NULL},
+        {"ValidationError", "DurationSeconds", FAILURE_DURATION, NULL, NULL},
+        {"ValidationError", "durationSeconds", FAILURE_DURATION, NULL, NULL},
+        {"ValidationError", "'policy", FAILURE_BAD_POLICY, NULL, NULL}, /* 'policyArns' too */
+        {"ValidationError", "'tags", FAILURE_BAD_POLICY, NULL, NULL},   /* 'tags.1.member.key' */
+        {"ValidationError", "'transitiveTagKeys", FAILURE_BAD_POLICY, NULL, NULL},
+        {"MalformedPolicyDocument", NULL, FAILURE_BAD_POLICY, NULL,
+         "Check mfad_session_policy of the profile"},
+        {"MalformedPolicyDocumentException", NULL, FAILURE_BAD_POLICY, NULL,
+         "Check mfad_session_policy of the profile"},
+        {"PackedPolicyTooLarge", NULL, FAILURE_BAD_POLICY, NULL,
+         "Shorten mfad_session_policy or mfad_session_tags of the profile"},
+        {"PackedPolicyTooLargeException", NULL, FAILURE_BAD_POLICY, NULL,
+         "Shorten mfad_session_policy or mfad_session_tags of the profile"},
+        {"RegionDisabledException", NULL, FAILURE_REGION_DISABLED, NULL, NULL},
+        {"InvalidClientTokenId", NULL, FAILURE_KEY_REFUSED, NULL, NULL},
+        {"UnrecognizedClientException", NULL, FAILURE_KEY_REFUSED, NULL, NULL},
+        {"InvalidAccessKeyId", NULL, FAILURE_KEY_REFUSED, NULL, NULL}, /* STS-compatible services */
+        {"InvalidTokenId", NULL, FAILURE_KEY_REFUSED, NULL, NULL},     /* the same */
+        {"SignatureDoesNotMatch", "Signature expired", FAILURE_CLOCK_WRONG, NULL, NULL},
+        {"SignatureDoesNotMatch", "Signature not yet current", FAILURE_CLOCK_WRONG, NULL, NULL},
+        {"SignatureDoesNotMatch", NULL, FAILURE_WRONG_SECRET, NULL, NULL},
+        {"RequestExpired", NULL, FAILURE_CLOCK_WRONG, NULL, NULL},
+        {"RequestTimeTooSkewed", NULL, FAILURE_CLOCK_WRONG, NULL, NULL},
+        {"ExpiredToken", NULL, FAILURE_EXPIRED, NULL, NULL},
+        {"ExpiredTokenException", NULL, FAILURE_EXPIRED, NULL, NULL},
         /* botocore's data/_retry.json */
-        {"Throttling", NULL, FAILURE_THROTTLED},
-        {"ThrottlingException", NULL, FAILURE_THROTTLED},
-        {"ThrottledException", NULL, FAILURE_THROTTLED},
-        {"RequestThrottledException", NULL, FAILURE_THROTTLED},
-        {"TooManyRequestsException", NULL, FAILURE_THROTTLED},
-        {"RequestLimitExceeded", NULL, FAILURE_THROTTLED},
-        {"SlowDown", NULL, FAILURE_THROTTLED},
+        {"Throttling", NULL, FAILURE_THROTTLED, NULL, NULL},
+        {"ThrottlingException", NULL, FAILURE_THROTTLED, NULL, NULL},
+        {"ThrottledException", NULL, FAILURE_THROTTLED, NULL, NULL},
+        {"RequestThrottled", NULL, FAILURE_THROTTLED, NULL, NULL},
+        {"RequestThrottledException", NULL, FAILURE_THROTTLED, NULL, NULL},
+        {"TooManyRequestsException", NULL, FAILURE_THROTTLED, NULL, NULL},
+        {"RequestLimitExceeded", NULL, FAILURE_THROTTLED, NULL, NULL},
+        {"SlowDown", NULL, FAILURE_THROTTLED, NULL, NULL},
+        /* in case they come with a 4xx */
+        {"InternalFailure", NULL, FAILURE_SERVER_ERROR, NULL, NULL},
+        {"InternalError", NULL, FAILURE_SERVER_ERROR, NULL, NULL},
+        {"ServiceUnavailable", NULL, FAILURE_SERVER_ERROR, NULL, NULL},
+        {"RequestTimeout", NULL, FAILURE_SERVER_ERROR, NULL, NULL},
 };
 
-static enum failure_reason classify_aws_error(const struct fetch_answer *a) {
+/* What the status alone says. */
+static const struct aws_error status_429 = {.reason = FAILURE_THROTTLED};
+static const struct aws_error status_5xx = {.reason = FAILURE_SERVER_ERROR};
+static const struct aws_error other_code = {.reason = FAILURE_DENIED};
+/* a proxy or a log-in page may say 403 as well */
+static const struct aws_error no_code = {.reason = FAILURE_BAD_ANSWER};
+/* the sign-in endpoint has no codes: its refusals are pages */
+static const struct aws_error no_signin = {
+        .reason = FAILURE_DENIED,
+        .advice = "The role's credentials may be over, run: mfactl refresh",
+};
+
+static const struct aws_error *find_aws_error(const struct fetch_answer *a, enum aws_op op) {
         for (size_t i = 0; i < ELEMENTSOF(aws_errors); i++)
                 if (strcmp(a->aws_code, aws_errors[i].code) == 0 &&
                     (!aws_errors[i].text || strstr(a->text, aws_errors[i].text)))
-                        return aws_errors[i].reason;
+                        return &aws_errors[i];
         if (a->http_status == 429)
-                return FAILURE_THROTTLED;
+                return &status_429;
         if (a->http_status >= 500)
-                return FAILURE_OUTCOME_UNKNOWN;
-        /* a proxy or a log-in page may say 403 as well */
-        return *a->aws_code ? FAILURE_DENIED : FAILURE_BAD_ANSWER;
+                return &status_5xx;
+        if (*a->aws_code)
+                return &other_code;
+        return op == AWS_OP_GET_SIGNIN_TOKEN && a->http_status <= 403 ? &no_signin : &no_code;
 }
 
-static enum failure_reason classify(const struct fetch_answer *a) {
+/* @error: NULL unless AWS answered with one. */
+static enum failure_reason classify(const struct fetch_answer *a, const struct aws_error *error) {
         switch (a->outcome) {
         case FETCH_OK: return FAILURE_NONE;
-        case FETCH_AWS_ERROR: return classify_aws_error(a);
+        case FETCH_AWS_ERROR: return error->reason;
         case FETCH_BAD_ANSWER: return FAILURE_BAD_ANSWER;
         case FETCH_RESOLVE_FAILED:
         case FETCH_CONNECT_FAILED:
@@ -225,6 +324,19 @@ static enum failure_reason classify(const struct fetch_answer *a) {
         case _FETCH_OUTCOME_MAX: break;
         }
         return FAILURE_INTERNAL;
+}
+
+static enum call_kind kind_of(enum aws_op op, bool has_code) {
+        if (op == AWS_OP_ASSUME_ROLE)
+                return has_code ? CALL_DIRECT : CALL_ROLE;
+        return has_code ? CALL_UNLOCK : CALL_QUERY;
+}
+
+static const char *advise(enum failure_reason reason, const struct aws_error *error,
+                          enum call_kind kind) {
+        if (error && error->advice)
+                return error->advice;
+        return advices[reason][kind] ? advices[reason][kind] : advices[reason][CALL_UNLOCK];
 }
 
 static const char *describe_outcome(enum fetch_outcome outcome) {
@@ -280,19 +392,19 @@ static void describe(char *out, size_t size, const struct fetch_answer *a,
 }
 
 bool failure_from_fetch(struct failure *ret, const struct fetch_answer *answer, enum aws_op op,
-                        int64_t offset_sec) {
-        enum failure_reason reason = classify(answer);
+                        bool has_code, int64_t offset_sec) {
+        const struct aws_error *error =
+                answer->outcome == FETCH_AWS_ERROR ? find_aws_error(answer, op) : NULL;
+        enum failure_reason reason = classify(answer, error);
         char detail[FETCH_TEXT_MAX + 256] = ""; /* set() cuts it */
-        const char *advice;
 
         if (reason == FAILURE_NONE)
                 return false;
-        /* what a wrong code means is in our own sentence; AWS's adds nothing but length */
-        if (reason != FAILURE_WRONG_CODE)
+        if (error && error->says)
+                (void)snprintf(detail, sizeof(detail), "%s", error->says);
+        else
                 describe(detail, sizeof(detail), answer, reason, offset_sec);
-        advice = row(reason)->retry && op != AWS_OP_GET_SESSION_TOKEN ? row(reason)->retry
-                                                                      : row(reason)->advice;
-        set(ret, reason, detail, advice);
+        set(ret, reason, detail, advise(reason, error, kind_of(op, has_code)));
         if (reason == FAILURE_CLOCK_WRONG)
                 ret->offset_sec = offset_sec;
         return true;

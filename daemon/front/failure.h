@@ -20,15 +20,22 @@ enum failure_reason {
         FAILURE_WRONG_CODE,
         FAILURE_CODE_USED,
         FAILURE_WRONG_SERIAL,
-        FAILURE_KEY_REFUSED,
+        FAILURE_KEY_REFUSED,  /* AWS does not know it, or it is inactive */
+        FAILURE_WRONG_SECRET, /* the signature does not match */
+        FAILURE_EXPIRED,      /* AWS says that the session's credentials are over */
         FAILURE_CLOCK_WRONG,
         FAILURE_THROTTLED,
         FAILURE_DENIED,
+        FAILURE_DURATION,        /* longer than the role, or a chained role, may last */
+        FAILURE_REGION_DISABLED, /* STS is off there */
+        FAILURE_BAD_POLICY,      /* session policy or tags: malformed, or too large when packed */
+        FAILURE_SERVER_ERROR,    /* AWS's own trouble; a code may be used up */
         FAILURE_UNREACHABLE,     /* nothing was sent: the code is still good */
         FAILURE_OUTCOME_UNKNOWN, /* sent, no answer: take the next code */
         FAILURE_BAD_ANSWER,
         FAILURE_BUSY,
         FAILURE_MUST_WAIT,
+        FAILURE_UNUSABLE, /* the profile as it stands; no call was made */
         FAILURE_INTERNAL,
         _FAILURE_MAX,
 };
@@ -36,6 +43,7 @@ enum failure_reason {
 struct failure {
         enum failure_reason reason;
         int64_t at_wall_sec;
+        int64_t since_wall_sec; /* the first of a row of failures; @at_wall_sec unless its owner sets it */
         uint32_t wait_sec;              /* CODE_USED, MUST_WAIT */
         int64_t offset_sec;             /* CLOCK_WRONG: AWS's clock minus ours */
         char message[FAILURE_TEXT_MAX]; /* "mfad: ..." without the prefix; printable ASCII */
@@ -60,10 +68,13 @@ void failure_set_wait(struct failure *ret, enum failure_reason reason, uint32_t 
 
 /* Why mfad-signer said no. */
 void failure_from_refusal(struct failure *ret, enum signer_refusal refusal);
-/* Why @answer is not what was asked for: docs/protocol.md, the table of AWS's errors. @op says whether a
- * code was part of the request; @offset_sec is AWS's clock minus ours as @answer tells it, 0 when it does
+/* Why @answer is not what was asked for: docs/protocol.md, the table of AWS's errors. @has_code: a code
+ * was part of the request; @offset_sec is AWS's clock minus ours as @answer tells it, 0 when it does
  * not. Returns false, and leaves @ret, when @answer is FETCH_OK. */
 bool failure_from_fetch(struct failure *ret, const struct fetch_answer *answer, enum aws_op op,
-                        int64_t offset_sec);
+                        bool has_code, int64_t offset_sec);
+/* True when the way to AWS or AWS as a whole is at fault, so that other calls to the same endpoint would
+ * fail too: throttled, unreachable, no or a bad answer, AWS's own trouble. */
+bool failure_is_of_endpoint(enum failure_reason reason);
 /* True for the refusals that count against the MFA device. */
 bool failure_is_refused_code(enum failure_reason reason);

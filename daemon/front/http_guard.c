@@ -4,9 +4,6 @@
 #include <string.h>
 #include <strings.h>
 
-#define PROFILE_PREFIX "/profile/"
-#define PROFILE_MAX    128 /* PROFILE_NAME_MAX; a longer name is nobody's */
-
 enum char_class {
         CHAR_PATH = 1,  /* may stand in a path of ours */
         CHAR_TOKEN = 2, /* RFC 9110 section 5.6.2: may stand in a header's name */
@@ -74,7 +71,7 @@ static const struct http_refusal_text refusal_texts[_HTTP_REFUSAL_MAX] = {
         [HTTP_REFUSED_VERSION] = {400, "MfadBadRequest", "this is not HTTP/1.0 or HTTP/1.1"},
         [HTTP_REFUSED_METHOD] = {405, "MfadBadMethod", "only GET is served"},
         [HTTP_REFUSED_PATH] = {404, "MfadNotFound",
-                               "no such path; there are /, /profile/NAME and /healthz"},
+                               "no such path; there are /, /profile/NAME, /role-arn/ARN, /healthz"},
         [HTTP_REFUSED_HEADER] = {400, "MfadBadRequest", "the headers are malformed or too many"},
         [HTTP_REFUSED_HOST] = {421, "MfadWrongHost", "wrong Host header, run: mfactl env"},
         [HTTP_REFUSED_BROWSER] = {403, "MfadForbidden", "browsers and proxies are not served"},
@@ -122,9 +119,17 @@ static bool path_is_legal(const struct http_text *path) {
         return true;
 }
 
-static bool path_route(const struct http_text *path, struct http_call *ret) {
-        static const size_t prefix = sizeof(PROFILE_PREFIX) - 1;
+/* The routes that end in a name. */
+static const struct {
+        const char *prefix;
+        size_t name_len_max;
+        enum http_route route;
+} named_routes[] = {
+        {"/profile/", HTTP_NAME_LEN_MAX, HTTP_ROUTE_PROFILE},
+        {"/role-arn/", HTTP_ARN_LEN_MAX, HTTP_ROUTE_ROLE_ARN},
+};
 
+static bool path_route(const struct http_text *path, struct http_call *ret) {
         if (text_is(path, "/")) {
                 ret->route = HTTP_ROUTE_DEFAULT;
                 return true;
@@ -133,11 +138,15 @@ static bool path_route(const struct http_text *path, struct http_call *ret) {
                 ret->route = HTTP_ROUTE_HEALTH;
                 return true;
         }
-        if (path->len > prefix && path->len - prefix <= PROFILE_MAX &&
-            memcmp(path->text, PROFILE_PREFIX, prefix) == 0) {
-                ret->route = HTTP_ROUTE_PROFILE;
-                ret->profile.text = path->text + prefix;
-                ret->profile.len = path->len - prefix;
+        for (size_t i = 0; i < ELEMENTSOF(named_routes); i++) {
+                size_t n = strlen(named_routes[i].prefix);
+
+                if (path->len <= n || memcmp(path->text, named_routes[i].prefix, n) != 0)
+                        continue;
+                if (path->len - n > named_routes[i].name_len_max)
+                        return false;
+                ret->route = named_routes[i].route;
+                ret->name = (struct http_text){path->text + n, path->len - n};
                 return true;
         }
         return false;
@@ -226,7 +235,7 @@ static void headers_note(const struct http_head *head, uint16_t port, struct fin
 }
 
 enum http_refusal http_guard(const struct http_head *head, uint16_t port, struct http_call *ret) {
-        struct http_call call = {.profile = {.text = ""}, .authorization = {.text = ""}};
+        struct http_call call = {.name = {.text = ""}, .authorization = {.text = ""}};
         struct findings f = {0};
 
         assert(head);

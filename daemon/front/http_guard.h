@@ -1,7 +1,8 @@
 /* http_guard.h - whether a request is one that an SDK would send, and which of our answers it asks for.
  * Owns:  the rules, the routes and the one table of refusals.
  * Calls: nothing; a pure function over a request's head.
- * Limit: HTTP_HEADERS_MAX headers of HTTP_HEADERS_LEN_MAX bytes in all, HTTP_PATH_MAX bytes of path.
+ * Limit: HTTP_HEADERS_MAX headers of HTTP_HEADERS_LEN_MAX bytes in all, HTTP_PATH_MAX bytes of path:
+ *        a name of HTTP_NAME_LEN_MAX or an ARN of HTTP_ARN_LEN_MAX, as they are spelled.
  *
  * libmicrohttpd accepts much that no client of ours sends: two Host headers, folded headers, bodies,
  * absolute URIs. A browser that was lured to 127.0.0.1 sends what no SDK sends. Both end here. */
@@ -12,7 +13,12 @@
 
 #define HTTP_HEADERS_MAX     32
 #define HTTP_HEADERS_LEN_MAX ((size_t)8 * 1024)
-#define HTTP_PATH_MAX        ((size_t)256)
+/* PROFILE_NAME_MAX bytes, each spelled ~XX; a longer name is nobody's */
+#define HTTP_NAME_LEN_MAX    ((size_t)3 * 128)
+/* IAM's longest: 37 bytes up to "role", a path of 512 and a name of 64 bytes (IAM API reference, CreateRole),
+ * each of those spelled ~XX */
+#define HTTP_ARN_LEN_MAX     ((size_t)37 + 3 * (512 + 64))
+#define HTTP_PATH_MAX        (sizeof("/role-arn/") - 1 + HTTP_ARN_LEN_MAX)
 
 struct http_text {
         const char *text; /* not necessarily NUL-terminated */
@@ -33,13 +39,16 @@ struct http_head {
 };
 
 enum http_route {
-        HTTP_ROUTE_DEFAULT, /* GET / */
-        HTTP_ROUTE_PROFILE, /* GET /profile/NAME */
-        HTTP_ROUTE_HEALTH,  /* GET /healthz: the one route without a token */
+        HTTP_ROUTE_DEFAULT,  /* GET / */
+        HTTP_ROUTE_PROFILE,  /* GET /profile/NAME */
+        HTTP_ROUTE_ROLE_ARN, /* GET /role-arn/ARN */
+        HTTP_ROUTE_HEALTH,   /* GET /healthz: the one route without a token */
 };
 struct http_call {
         enum http_route route;
-        struct http_text profile; /* HTTP_ROUTE_PROFILE; within head->path */
+        /* NAME or ARN as sent, to be read by decode_path_name(), here and there with "/" for ~2F; within
+         * head->path. Empty for the other routes. */
+        struct http_text name;
         struct http_text
                 authorization; /* raw value, not yet compared; empty for HTTP_ROUTE_HEALTH */
 };

@@ -12,7 +12,9 @@
 #include "daemon/front/http_in.h"
 #include "daemon/front/lock.h"
 #include "daemon/front/notify.h"
+#include "daemon/front/lease.h"
 #include "daemon/front/profiles.h"
+#include "daemon/front/roles.h"
 #include "daemon/front/session.h"
 #include "daemon/front/signer_client.h"
 #include "daemon/front/tokens.h"
@@ -36,36 +38,43 @@ struct manager {
         struct aws_api *aws;
         struct sessions *sessions;
         struct profiles *profiles;
+        struct roles *roles;
         struct tokens *tokens;
         struct endpoint *endpoint;
         struct http_in *http;
         struct control *control;
 };
 
-/* "unlocked until 18:20", for `systemctl --user status`. */
+/* "unlocked until 18:20, 3 roles", for `systemctl --user status`. */
 static void describe(const struct manager *m, char *out, size_t size) {
+        size_t n = 0, n_roles = roles_n_held(m->roles), len;
         const struct session *s;
         int64_t ends = 0;
-        size_t n = 0;
-        time_t t;
+        char at[32] = "";
         struct tm tm;
-        char at[32];
+        time_t t;
 
         for (size_t i = 0; (s = sessions_at(m->sessions, i)); i++) {
-                if (!session_creds(s))
-                        continue;
-                if (n++ == 0 || session_expires_wall_sec(s) < ends)
-                        ends = session_expires_wall_sec(s);
+                const struct lease *l = session_lease(s);
+
+                if (lease_creds(l) && (n++ == 0 || lease_expires_wall_sec(l) < ends))
+                        ends = lease_expires_wall_sec(l);
         }
         t = (time_t)ends;
-        if (n == 0 || !localtime_r(&t, &tm) ||
-            strftime(at, sizeof(at), ends - clock_wall_sec() < DAY_SEC ? "%H:%M" : "%a %H:%M",
-                     &tm) == 0)
-                (void)snprintf(out, size, "%s", n == 0 ? "locked" : "unlocked");
+        if (localtime_r(&t, &tm)) /* else it is left out */
+                (void)strftime(at, sizeof(at),
+                               ends - clock_wall_sec() < DAY_SEC ? "until %H:%M" : "until %a %H:%M",
+                               &tm);
+        if (n == 0)
+                (void)snprintf(out, size, "locked");
         else if (n == 1)
-                (void)snprintf(out, size, "unlocked until %s", at);
+                (void)snprintf(out, size, "unlocked %s", at);
         else
-                (void)snprintf(out, size, "%zu keys unlocked, the first until %s", n, at);
+                (void)snprintf(out, size, "%zu keys unlocked, the first %s", n, at);
+        len = strlen(out);
+        if (n_roles > 0)
+                (void)snprintf(out + len, size - len, ", %zu role%s", n_roles,
+                               n_roles == 1 ? "" : "s");
 }
 
 /* @more: further lines, or "". Only what is new is told. */
@@ -82,6 +91,17 @@ static void tell_systemd(struct manager *m, const char *more) {
 
 static void on_session_changed(_unused_ const struct session *session, void *userdata) {
         tell_systemd(userdata, "");
+}
+
+static void on_role_changed(_unused_ const struct role *role, void *userdata) {
+        tell_systemd(userdata, "");
+}
+
+static void on_profiles_changed(void *userdata) {
+        struct manager *m = userdata;
+
+        roles_config_changed(m->roles);
+        control_changed(m->control);
 }
 
 static void on_signer_changed(void *userdata) {
@@ -107,6 +127,7 @@ static void lock(int ack_fd, void *userdata) {
                 set.fds[2].fd = control_listen_fd(m->control); /* those who wait are cut off */
         http_in_detach(m->http, &set.fds[0].fd, &set.fds[1].fd);
         /* no mfad-fetch may go on with a request of ours */
+        m->roles = roles_free(m->roles);
         m->sessions = sessions_free(m->sessions);
         m->aws = aws_api_free(m->aws);
         lock_become_new(m->argv, &set);
@@ -164,17 +185,20 @@ static int make_core(struct manager *m, const struct manager_start *start) {
         if (r >= 0)
                 r = fetcher_find(path);
         if (r >= 0)
-                r = aws_api_new(m->event, m->signer, m->clock, path, &m->aws);
+                r = aws_api_new(m->event, start->config, m->signer, m->clock, path, &m->aws);
         if (r >= 0)
                 r = sessions_new(m->event, m->aws, m->attempts, &m->sessions);
         if (r >= 0)
-                r = profiles_new(start->config, m->signer, &m->profiles);
+                r = profiles_new(m->event, start->config, m->signer, &m->profiles);
+        if (r >= 0)
+                r = roles_new(m->event, m->aws, m->profiles, m->sessions, &m->roles);
         return r;
 }
 
 static int make_faces(struct manager *m, const struct manager_start *start, int *http_fd,
                       int *http6_fd, int *control_fd) {
         struct control_parts parts = {.sessions = m->sessions,
+                                      .roles = m->roles,
                                       .profiles = m->profiles,
                                       .signer = m->signer,
                                       .aws = m->aws,
@@ -187,7 +211,13 @@ static int make_faces(struct manager *m, const struct manager_start *start, int 
         r = tokens_new(start->runtime_dir_fd, &m->tokens);
         if (r < 0)
                 return log_error(r, "cannot use the client token \"%s/token\"", start->runtime_dir);
-        r = endpoint_new(m->event, m->sessions, m->profiles, m->tokens, m->signer, &m->endpoint);
+        r = endpoint_new(m->event,
+                         &(struct endpoint_parts){.sessions = m->sessions,
+                                                  .roles = m->roles,
+                                                  .profiles = m->profiles,
+                                                  .tokens = m->tokens,
+                                                  .signer = m->signer},
+                         &m->endpoint);
         if (r >= 0)
                 r = http_in_new(m->event, TAKE_FD(*http_fd), TAKE_FD(*http6_fd), start->http_port,
                                 m->endpoint, &m->http);
@@ -196,8 +226,11 @@ static int make_faces(struct manager *m, const struct manager_start *start, int 
         r = control_new(m->event, TAKE_FD(*control_fd), &parts, &m->control);
         if (r >= 0)
                 r = sessions_watch(m->sessions, on_session_changed, m);
+        if (r >= 0)
+                r = roles_watch(m->roles, on_role_changed, m);
         if (r < 0)
                 return log_error(r, "cannot serve the control socket");
+        profiles_watch(m->profiles, on_profiles_changed, m);
         signer_client_watch(m->signer, on_signer_changed, m);
         return 0;
 }
@@ -237,6 +270,7 @@ struct manager *manager_free(struct manager *m) {
         (void)http_in_free(m->http);
         (void)endpoint_free(m->endpoint);
         (void)tokens_free(m->tokens);
+        (void)roles_free(m->roles);
         (void)profiles_free(m->profiles);
         (void)sessions_free(m->sessions);
         (void)aws_api_free(m->aws);

@@ -1,10 +1,10 @@
 #include "daemon/front/session.h"
 #include "common/clock.h"
-#include "common/creds.h"
 #include "common/log.h"
 #include "common/secret.h"
 #include "daemon/front/attempts.h"
 #include "daemon/front/aws_api.h"
+#include "daemon/front/lease.h"
 
 #include <inttypes.h>
 #include <openssl/crypto.h>
@@ -16,23 +16,16 @@
 #define CODE_MAC_LEN    32
 #define CODE_MEMORY_SEC 120 /* four windows of a code: as long as AWS may remember it */
 #define CODE_STEP_SEC   30  /* RFC 6238: a new code appears so often */
-#define LIFE_SEC_SLACK  300 /* an answer may say a little more than was asked for */
 #define SHORT_LIFE_SEC  3600
-#define ACCOUNT_LEN     12
 #define NOTICES         3
 static const uint64_t notice_sec[NOTICES] = {30 * 60, 10 * 60, 2 * 60};
 
 struct session {
-        char key[KEY_NAME_MAX + 1];
+        char name[KEY_NAME_MAX + 1];
         char mfa_serial[MFA_SERIAL_MAX + 1];
-        char account[ACCOUNT_LEN + 1];
         enum session_state state;
         struct failure failure;
-        struct creds *creds;
-        uint64_t bought_boot_usec;
-        int64_t bought_wall_sec;
-        uint64_t ends_boot_usec; /* AWS's expiration; served until SESSION_SERVE_SEC_MIN before */
-        int64_t ends_wall_sec;   /* the same as our wall clock told it then */
+        struct lease lease;
         unsigned char bought_by[CODE_MAC_LEN];
         unsigned notices_given;
         bool has_expired;
@@ -75,15 +68,9 @@ struct sessions {
         size_t n_watches;
 };
 
-static uint64_t left_sec(const struct session *s) {
-        uint64_t now = clock_boot_usec();
-
-        return s->creds && now < s->ends_boot_usec ? (s->ends_boot_usec - now) / USEC_PER_SEC : 0;
-}
-
-const struct session *sessions_find(const struct sessions *s, const char *key) {
+const struct session *sessions_find(const struct sessions *s, const char *name) {
         for (size_t i = 0; i < s->n; i++)
-                if (strcmp(s->all[i]->key, key) == 0)
+                if (strcmp(s->all[i]->name, name) == 0)
                         return s->all[i];
         return NULL;
 }
@@ -92,8 +79,8 @@ const struct session *sessions_at(const struct sessions *s, size_t i) {
         return i < s->n ? s->all[i] : NULL;
 }
 
-const char *session_key(const struct session *s) {
-        return s->key;
+const char *session_name(const struct session *s) {
+        return s->name;
 }
 
 enum session_state session_state(const struct session *s) {
@@ -104,30 +91,12 @@ bool session_is_busy(const struct session *s) {
         return s->is_busy;
 }
 
-const struct creds *session_creds(const struct session *s) {
-        return left_sec(s) >= SESSION_SERVE_SEC_MIN ? s->creds : NULL;
-}
-
-int64_t session_expires_wall_sec(const struct session *s) {
-        int64_t fresh;
-
-        if (!s->creds)
-                return 0;
-        /* the two clocks tick at different instants; only a clock that was set makes a difference */
-        fresh = clock_wall_sec() + (int64_t)left_sec(s);
-        return llabs(fresh - s->ends_wall_sec) <= 2 ? s->ends_wall_sec : fresh;
-}
-
-int64_t session_bought_wall_sec(const struct session *s) {
-        return s->creds ? s->bought_wall_sec : 0;
+const struct lease *session_lease(const struct session *s) {
+        return &s->lease;
 }
 
 bool session_has_expired(const struct session *s) {
         return s->has_expired;
-}
-
-const char *session_account(const struct session *s) {
-        return s->account;
 }
 
 const char *session_mfa_serial(const struct session *s) {
@@ -144,21 +113,21 @@ static void tell_watchers(struct sessions *s, const struct session *session) {
 }
 
 static uint64_t near_expiry_sec(const struct session *s) {
-        uint64_t life_sec = (s->ends_boot_usec - s->bought_boot_usec) / USEC_PER_SEC;
+        uint64_t life_sec = lease_life_sec(&s->lease);
 
         return life_sec >= SHORT_LIFE_SEC ? SESSION_NEAR_EXPIRY_SEC : life_sec / 2;
 }
 
 /* The next instant at which sessions_check_time() has something to do for @s. */
 static uint64_t next_due_usec(const struct session *s) {
-        uint64_t sec = SESSION_SERVE_SEC_MIN;
+        uint64_t sec = LEASE_SERVE_SEC_MIN;
 
         if (s->notices_given < NOTICES && notice_sec[s->notices_given] > sec)
                 sec = notice_sec[s->notices_given];
         if (s->state == SESSION_UNLOCKED && near_expiry_sec(s) > sec)
                 sec = near_expiry_sec(s);
         /* one more microsecond, so that "less than a minute" is true when the minute begins */
-        return s->ends_boot_usec - sec * USEC_PER_SEC + (sec == SESSION_SERVE_SEC_MIN ? 1 : 0);
+        return s->lease.ends_boot_usec - sec * USEC_PER_SEC + (sec == LEASE_SERVE_SEC_MIN ? 1 : 0);
 }
 
 static void arm_timer(struct sessions *s) {
@@ -166,13 +135,13 @@ static void arm_timer(struct sessions *s) {
         int r;
 
         for (size_t i = 0; i < s->n; i++)
-                if (s->all[i]->creds && next_due_usec(s->all[i]) < due)
+                if (s->all[i]->lease.creds && next_due_usec(s->all[i]) < due)
                         due = next_due_usec(s->all[i]);
         r = due == USEC_INFINITY ? 0 : sd_event_source_set_time(s->timer, due);
         if (r >= 0)
                 r = sd_event_source_set_enabled(s->timer, due == USEC_INFINITY ? SD_EVENT_OFF
                                                                                : SD_EVENT_ONESHOT);
-        if (r < 0) /* session_creds() looks at the clock itself, so nothing stale is served */
+        if (r < 0) /* lease_creds() looks at the clock itself, so nothing stale is served */
                 (void)log_error(r, "cannot arm the timer, no notice will be given");
 }
 
@@ -180,16 +149,16 @@ static void arm_timer(struct sessions *s) {
 static void session_enter(struct sessions *s, struct session *session, enum session_event e) {
         enum session_state old = session->state;
 
-        session->state = session_next(old, e, session_creds(session) != NULL);
+        session->state = session_next(old, e, lease_creds(&session->lease) != NULL);
         if (session->state != old)
-                log_notice("key \"%s\": %s -> %s", session->key, session_state_name(old),
+                log_notice("session \"%s\": %s -> %s", session->name, session_state_name(old),
                            session_state_name(session->state));
         arm_timer(s);
         tell_watchers(s, session);
 }
 
 static void expire(struct sessions *s, struct session *session) {
-        session->creds = creds_free(session->creds);
+        lease_end(&session->lease);
         session->has_expired = true;
         session_enter(s, session, SESSION_EV_EXPIRED);
         if (session->is_busy && session->state == SESSION_LOCKED)
@@ -197,12 +166,12 @@ static void expire(struct sessions *s, struct session *session) {
 }
 
 static void check_session(struct sessions *s, struct session *session) {
-        uint64_t left = left_sec(session);
+        uint64_t left = lease_left_sec(&session->lease);
         bool is_due = false;
 
-        if (!session->creds)
+        if (!session->lease.creds)
                 return;
-        if (left < SESSION_SERVE_SEC_MIN) {
+        if (left < LEASE_SERVE_SEC_MIN) {
                 expire(s, session);
                 return;
         }
@@ -211,7 +180,7 @@ static void check_session(struct sessions *s, struct session *session) {
                 is_due = true;
         }
         if (is_due)
-                log_notice("key \"%s\": the session ends in %" PRIu64 " min", session->key,
+                log_notice("session \"%s\": the session ends in %" PRIu64 " min", session->name,
                            (left + 30) / 60);
         if (session->state == SESSION_UNLOCKED && left <= near_expiry_sec(session))
                 session_enter(s, session, SESSION_EV_NEAR_EXPIRY);
@@ -230,25 +199,6 @@ static int on_timer(_unused_ sd_event_source *source, _unused_ uint64_t usec, vo
         return 0;
 }
 
-/* "arn:aws:iam::123456789012:mfa/alice" */
-static bool read_account(const char *arn, char *out) {
-        const char *p = arn;
-
-        if (strncmp(arn, "arn:", 4) != 0)
-                return false;
-        for (unsigned colons = 0; colons < 4; colons++) {
-                p = strchr(p, ':');
-                if (!p)
-                        return false;
-                p++;
-        }
-        if (strspn(p, "0123456789") != ACCOUNT_LEN || p[ACCOUNT_LEN] != ':')
-                return false;
-        memcpy(out, p, ACCOUNT_LEN);
-        out[ACCOUNT_LEN] = '\0';
-        return true;
-}
-
 static bool is_awaited(const struct sessions *s, const struct session *session) {
         for (const struct session_waiter *w = s->waiters; w; w = w->next)
                 if (w->session == session)
@@ -256,15 +206,16 @@ static bool is_awaited(const struct sessions *s, const struct session *session) 
         return false;
 }
 
-/* Finds the session of @key, or makes it: in a new place, else in that of one that is of no more use. */
-static int find_or_make(struct sessions *s, const char *key, struct session **ret) {
-        struct session *session = (struct session *)sessions_find(s, key);
+/* Finds the session @name, or makes it: in a new place, else in that of one that is of no more use. */
+static int find_or_make(struct sessions *s, const char *name, struct session **ret) {
+        struct session *session = (struct session *)sessions_find(s, name);
 
         for (size_t i = 0; !session && s->n == SIGNER_KEYS_MAX && i < s->n; i++)
                 if (s->all[i]->state == SESSION_LOCKED && !s->all[i]->is_busy &&
                     !is_awaited(s, s->all[i])) {
                         session = s->all[i];
-                        *session = (struct session){0}; /* it holds no creds: it is locked */
+                        lease_clear(&session->lease);
+                        *session = (struct session){0};
                 }
         if (!session) {
                 if (s->n == SIGNER_KEYS_MAX)
@@ -274,7 +225,7 @@ static int find_or_make(struct sessions *s, const char *key, struct session **re
                         return -ENOMEM;
                 s->all[s->n++] = session;
         }
-        (void)snprintf(session->key, sizeof(session->key), "%s", key); /* same length limit */
+        (void)snprintf(session->name, sizeof(session->name), "%s", name); /* same length limit */
         *ret = session;
         return 0;
 }
@@ -301,8 +252,8 @@ static bool is_same_code(const unsigned char *a, const unsigned char *b) {
 /* This very code has bought what the session holds, and not so long ago that it could be another
  * window's code with the same digits. */
 static bool was_bought_by(const struct session *session, const unsigned char *mac) {
-        return session_creds(session) && is_same_code(session->bought_by, mac) &&
-               clock_boot_usec() - session->bought_boot_usec < CODE_MEMORY_SEC * USEC_PER_SEC;
+        return lease_creds(&session->lease) && is_same_code(session->bought_by, mac) &&
+               clock_boot_usec() - session->lease.bought_boot_usec < CODE_MEMORY_SEC * USEC_PER_SEC;
 }
 
 static void answer_waiter(struct session_waiter *w, const struct failure *failure, bool already) {
@@ -341,34 +292,17 @@ static int on_news(_unused_ sd_event_source *source, void *userdata) {
 static void record_failure(struct sessions *s, struct session *session,
                            const struct failure *failure) {
         session->failure = *failure;
-        log_notice("key \"%s\": unlock failed: %s", session->key, failure->message);
+        log_notice("session \"%s\": unlock failed: %s", session->name, failure->message);
         session_enter(s, session, SESSION_EV_FAILED);
 }
 
-/* The life of what @answer brings, on a clock that does not jump; 0 when it makes no sense. */
-static uint64_t life_sec(const struct sessions *s, const struct fetch_answer *answer) {
-        bool is_dated = answer->is_date_verified && answer->date_sec > 0;
-        int64_t life = answer->creds->expiration_sec -
-                       (is_dated ? answer->date_sec : aws_api_now_sec(s->api));
-
-        return life < SESSION_SERVE_SEC_MIN || life > AWS_DURATION_SEC_MAX + LIFE_SEC_SLACK
-                       ? 0
-                       : (uint64_t)life;
-}
-
-static void take_creds(struct sessions *s, struct session *session, struct fetch_answer *answer,
-                       uint64_t life) {
-        (void)creds_free(session->creds); /* always NULL */
-        session->creds = TAKE_PTR(answer->creds);
-        session->bought_boot_usec = clock_boot_usec();
-        session->ends_boot_usec = session->bought_boot_usec + life * USEC_PER_SEC;
-        session->bought_wall_sec = clock_wall_sec();
-        session->ends_wall_sec = session->bought_wall_sec + (int64_t)life;
+static void took_creds(struct sessions *s, struct session *session) {
         memcpy(session->bought_by, s->call_mac, CODE_MAC_LEN);
         session->has_expired = false;
         session->failure = (struct failure){0};
         session->notices_given = 0;
-        while (session->notices_given < NOTICES && notice_sec[session->notices_given] >= life)
+        while (session->notices_given < NOTICES &&
+               notice_sec[session->notices_given] >= lease_life_sec(&session->lease))
                 session->notices_given++;
 }
 
@@ -396,20 +330,17 @@ static void on_token(const struct failure *failure, struct fetch_answer *answer,
         struct sessions *s = userdata;
         struct session *session = TAKE_PTR(s->call_session);
         struct failure bad_answer;
-        uint64_t life = 0;
 
         s->call = NULL;
         session->is_busy = false;
-        if (!failure) {
-                life = life_sec(s, answer);
-                if (life == 0)
-                        failure_set(&bad_answer, FAILURE_BAD_ANSWER,
-                                    "the credentials' end makes no sense");
+        if (!failure && lease_take(&session->lease, answer, aws_api_now_sec(s->api)) < 0) {
+                failure_set(&bad_answer, FAILURE_BAD_ANSWER, "the credentials' end makes no sense");
+                failure = &bad_answer;
         }
-        if (failure || life == 0) {
-                on_refused(s, session, failure ? failure : &bad_answer);
+        if (failure) {
+                on_refused(s, session, failure);
         } else {
-                take_creds(s, session, answer, life);
+                took_creds(s, session);
                 attempts_accepted(s->attempts, session->mfa_serial);
                 session_enter(s, session, SESSION_EV_CREDS);
                 answer_all(s, NULL, false);
@@ -418,23 +349,26 @@ static void on_token(const struct failure *failure, struct fetch_answer *answer,
 }
 
 static int start_call(struct sessions *s, struct session *session, const struct session_unlock *u) {
-        struct aws_api_request q = {.op = AWS_OP_GET_SESSION_TOKEN,
+        struct aws_api_request q = {.op = u->role ? AWS_OP_ASSUME_ROLE : AWS_OP_GET_SESSION_TOKEN,
                                     .key = u->key,
-                                    .region = u->region,
-                                    .endpoint_url = u->endpoint_url,
-                                    .ca_bundle = u->ca_bundle,
+                                    .profile = u->profile,
                                     .mfa_serial = u->mfa_serial,
                                     .mfa_code = u->code,
-                                    .duration_sec = u->duration_sec};
+                                    .duration_sec = u->duration_sec,
+                                    .role = u->role};
+        struct lease *lease = &session->lease;
         int r;
 
+        r = lease_set_role(lease, u->role ? u->role->arn : NULL);
+        if (r < 0)
+                return r;
         r = aws_api_ask(s->api, &q, on_token, s, &s->call);
         if (r < 0)
                 return r;
         strcpy(session->mfa_serial, u->mfa_serial);
-        if (!read_account(u->mfa_serial, session->account) &&
-            !read_account(u->user_arn, session->account))
-                *session->account = '\0';
+        if (!(u->role && lease_read_account(u->role->arn, lease->account)) &&
+            !lease_read_account(u->mfa_serial, lease->account))
+                (void)lease_read_account(u->user_arn, lease->account); /* "" when it names none */
         s->call_session = session;
         session->is_busy = true;
         session_enter(s, session, SESSION_EV_UNLOCK);
@@ -483,11 +417,11 @@ int sessions_unlock(struct sessions *s, const struct session_unlock *u, session_
         int r;
 
         assert(text_is_mfa_code(u->code));
-        assert(*u->key);
+        assert(*u->name && *u->key);
 
         if (s->n_waiters >= SESSION_WAITERS_MAX)
                 return -EBUSY;
-        r = find_or_make(s, u->key, &session);
+        r = find_or_make(s, u->name, &session);
         if (r < 0)
                 return r;
         w = calloc(1, sizeof(*w));
@@ -564,7 +498,7 @@ struct sessions *sessions_free(struct sessions *s) {
         while (s->waiters)
                 (void)session_waiter_cancel(s->waiters);
         for (size_t i = 0; i < s->n; i++) {
-                (void)creds_free(s->all[i]->creds);
+                lease_clear(&s->all[i]->lease);
                 free(s->all[i]);
         }
         (void)sd_event_source_disable_unref(s->timer);

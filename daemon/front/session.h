@@ -1,6 +1,6 @@
-/* session.h - one session per key: what one MFA code bought, and how the next one is bought.
+/* session.h - what one MFA code bought, per key or per role with mfad_direct_mfa, and how the next is bought.
  * Owns:  every session, its credentials, its timers and the one MFA call in flight.
- * Calls: aws_api.h, attempts.h. Never calls HTTP or control; they watch.
+ * Calls: aws_api.h, attempts.h, lease.h. Never calls roles, HTTP or control; they watch.
  * Limit: SIGNER_KEYS_MAX sessions, SESSION_WAITERS_MAX callers waiting for one answer. */
 #pragma once
 #include "common/encode.h"
@@ -12,7 +12,6 @@
 #include <systemd/sd-event.h>
 
 #define SESSION_WAITERS_MAX     64
-#define SESSION_SERVE_SEC_MIN   60 /* creds with less life count as expired */
 #define SESSION_NEAR_EXPIRY_SEC (30 * 60)
 
 enum session_state {
@@ -36,11 +35,13 @@ enum session_event {
 enum session_state session_next(enum session_state s, enum session_event e, bool has_creds);
 const char *session_state_name(enum session_state s);
 
-struct creds;
+struct aws_api;
+struct aws_profile;
+struct aws_role;
+struct attempts;
+struct lease;
 struct session;
 struct sessions;
-struct aws_api;
-struct attempts;
 
 /* @api and @attempts are lent until sessions_free(). */
 int sessions_new(sd_event *event, struct aws_api *api, struct attempts *attempts,
@@ -48,48 +49,42 @@ int sessions_new(sd_event *event, struct aws_api *api, struct attempts *attempts
 struct sessions *sessions_free(struct sessions *s);
 DEFINE_FREEP(struct sessions, sessions)
 
-/* The session of @key, or NULL when none was ever unlocked or tried. Lent until sessions_free(). */
-const struct session *sessions_find(const struct sessions *s, const char *key);
+/* The session @name, or NULL when it was never unlocked or tried. Lent until sessions_free(). */
+const struct session *sessions_find(const struct sessions *s, const char *name);
 /* The i-th session, NULL beyond the last: for status. */
 const struct session *sessions_at(const struct sessions *s, size_t i);
 
-const char *session_key(const struct session *s);
+/* The name of its key, or of the profile with mfad_direct_mfa. */
+const char *session_name(const struct session *s);
 enum session_state session_state(const struct session *s);
 /* True while an MFA call for this session is in flight, whatever the state says: a renewal runs
  * beside EXPIRING or UNLOCKED. */
 bool session_is_busy(const struct session *s);
-/* The credentials with at least SESSION_SERVE_SEC_MIN left, else NULL. Lent until the next change. */
-const struct creds *session_creds(const struct session *s);
-/* Their end in terms of the local wall clock (SDKs compare with that); 0 without creds. */
-int64_t session_expires_wall_sec(const struct session *s);
-/* When they were bought; 0 without creds. */
-int64_t session_bought_wall_sec(const struct session *s);
+/* Its credentials, if any are good. Lent until sessions_free(). */
+const struct lease *session_lease(const struct session *s);
 /* True when there were credentials and their time is over: a client hears "expired", not "locked". */
 bool session_has_expired(const struct session *s);
-/* The account that the MFA serial or the user's ARN names; "" when neither does. */
-const char *session_account(const struct session *s);
 const char *session_mfa_serial(const struct session *s);
 /* NULL when the last attempt succeeded or none was made. */
 const struct failure *session_failure(const struct session *s);
 
-/* Everything an attempt needs; copied. */
+/* Everything an attempt needs; nothing in it is needed after the call. */
 struct session_unlock {
-        char key[KEY_NAME_MAX + 1];
-        char code[7];
+        const char *name; /* of the session, at most KEY_NAME_MAX bytes */
+        const char *key;  /* that signs */
+        const char *code; /* text_is_mfa_code() */
         uint32_t duration_sec;
-        char mfa_serial[MFA_SERIAL_MAX + 1];
-        char user_arn[USER_ARN_MAX + 1];
-        char region[33];
-        char endpoint_url[URL_MAX_LEN + 1]; /* "" for AWS's own */
-        char ca_bundle[PATH_LEN_MAX];
+        const char *mfa_serial;            /* "" when nobody knows: an answer of its own */
+        const char *user_arn;              /* "" when not known */
+        const struct aws_profile *profile; /* says where to call; NULL for nothing said */
+        const struct aws_role *role;       /* AssumeRole with the code; NULL: GetSessionToken */
 };
 /* @failure is NULL on success. @already: the same code had been accepted before. Lent. */
 typedef void (*session_unlock_fn)(const struct session *session, const struct failure *failure,
                                   bool already, void *userdata);
 struct session_waiter;
-/* Buys a session. Joins the call in flight when key and code are the same; while another one is in
- * flight the answer is BUSY. The code in @u is no longer needed when this returns. @fn runs exactly
- * once, never before this returns, unless cancelled. Returns 0, -ENOMEM or -EBUSY at a limit. */
+/* Buys a session. Joins the call in flight when name and code are the same; while another one is in
+ * flight the answer is BUSY. @fn runs exactly once, never before this returns, unless cancelled. Returns 0, -ENOMEM or -EBUSY at a limit. */
 int sessions_unlock(struct sessions *s, const struct session_unlock *u, session_unlock_fn fn,
                     void *userdata, struct session_waiter **ret);
 /* After this @fn will not run; the call itself goes on. NULL is allowed. Always returns NULL. */

@@ -1,0 +1,326 @@
+#include "daemon/front/control_profiles.h"
+#include "common/buf.h"
+#include "common/clock.h"
+#include "common/creds.h"
+#include "common/secret.h"
+#include "daemon/front/aws_api.h"
+#include "daemon/front/control_status.h"
+#include "daemon/front/lease.h"
+#include "daemon/front/profiles.h"
+#include "daemon/front/roles.h"
+#include "daemon/front/session.h"
+#include "daemon/front/signer_client.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define TIME_LEN            21
+#define CONSOLE_URL_LEN_MAX ((size_t)40 * 1024) /* a token of SIGNIN_TOKEN_MAX, percent-encoded */
+#define CONSOLE_SEC_MIN     900 /* IAM User Guide, custom identity broker: SessionDuration */
+#define CONSOLE_SEC_MAX     43200
+
+const char control_no_default[] =
+        "there is no default profile. Name one, or set default_profile in "
+        "mfad.conf";
+
+/* Why the session @s, which may be NULL, has no credentials. */
+static void explain(struct control_work *w, const struct session *s) {
+        const struct signer_client *signer = w->context->parts.signer;
+        const struct failure *failure = s ? session_failure(s) : NULL;
+        struct failure f;
+
+        if (failure)
+                f = *failure;
+        else if (s && session_is_busy(s))
+                failure_set(&f, FAILURE_BUSY, NULL);
+        else if (s && session_has_expired(s))
+                failure_set(&f, FAILURE_NONE, "the session has ended");
+        else if (signer_client_is_connected(signer) && signer_client_vault(signer) == VAULT_NONE)
+                failure_set(&f, FAILURE_NO_VAULT, NULL);
+        else
+                failure_set(&f, FAILURE_NONE, NULL);
+        control_work_error(w,
+                           f.reason == FAILURE_NO_VAULT || f.reason == FAILURE_BUSY
+                                   ? failure_varlink_error(f.reason)
+                                   : "org.mfad.Control.Locked",
+                           f.message);
+}
+
+/* Resolves what @w asks for. On failure @w has been answered. */
+static bool find_profile(struct control_work *w, struct profile_view *ret) {
+        switch (profiles_resolve(w->context->parts.profiles, w->name, ret)) {
+        case PROFILE_KEY:
+        case PROFILE_DIRECT:
+        case PROFILE_ROLE: return true;
+        case PROFILE_UNUSABLE: control_work_fail(w, FAILURE_UNUSABLE, ret->problem); return false;
+        case PROFILE_UNKNOWN: break;
+        }
+        control_work_error(w, "org.mfad.Control.UnknownProfile",
+                           *w->name ? "no such profile. Run: mfactl profiles" : control_no_default);
+        return false;
+}
+
+/* The role of @view, asked for, or waited for when it is being bought. NULL: not yet, or @w has been
+ * answered. */
+static const struct lease *lease_of_role(struct control_work *w, const struct profile_view *view) {
+        const struct control_parts *p = &w->context->parts;
+        struct role *role;
+        int r;
+
+        r = roles_ask(p->roles, view, &role);
+        if (r < 0) {
+                control_work_fail(w, FAILURE_INTERNAL, strerror(-r));
+                return NULL;
+        }
+        if (lease_creds(role_lease(role)))
+                return role_lease(role);
+        if (role_is_busy(role)) {
+                w->role = role;
+                w->waits_for_role = true;
+        } else if (role_failure(role)) {
+                control_work_failure(w, role_failure(role));
+        } else {
+                explain(w, sessions_find(p->sessions, view->session));
+        }
+        return NULL;
+}
+
+/* The credentials of the profile that @w asks for, with its view. NULL as above. */
+static const struct lease *find_lease(struct control_work *w, struct profile_view *view) {
+        const struct session *s;
+
+        if (!find_profile(w, view))
+                return NULL;
+        if (view->kind == PROFILE_ROLE)
+                return lease_of_role(w, view);
+        s = sessions_find(w->context->parts.sessions, view->session);
+        if (s && lease_creds(session_lease(s)))
+                return session_lease(s);
+        explain(w, s);
+        return NULL;
+}
+
+static json_t *credentials_json(const struct lease *l, const char *region) {
+        const struct creds *creds = lease_creds(l);
+        char ends[TIME_LEN];
+
+        encode_time_iso(lease_expires_wall_sec(l), ends);
+        return json_pack("{s:{s:s, s:s, s:s, s:s, s:s?}, s:s?, s:s?}", "credentials",
+                         "access_key_id", creds->access_key_id, "secret_access_key",
+                         secret_reveal(creds->secret_key), "session_token",
+                         secret_reveal(creds->session_token), "expiration", ends, "account_id",
+                         *l->account ? l->account : NULL, "region", *region ? region : NULL,
+                         "role_arn", l->role_arn);
+}
+
+static void lend(struct control_work *w) {
+        struct profile_view view;
+        const struct lease *l = find_lease(w, &view);
+
+        if (l)
+                control_work_reply(w, credentials_json(l, view.profile.where.region));
+}
+
+static struct control_work *start(struct varlink_call *call, const json_t *parameters,
+                                  void *userdata, void (*then)(struct control_work *w)) {
+        const char *name = varlink_string(parameters, "profile");
+        struct control_work *w = control_work_new(userdata, call, then);
+
+        if (w && name)
+                (void)snprintf(w->name, sizeof(w->name), "%s", name); /* the table bounds it */
+        return w;
+}
+
+void control_get_credentials(struct varlink_call *call, const json_t *parameters, void *userdata) {
+        struct control_work *w = start(call, parameters, userdata, lend);
+
+        if (w)
+                lend(w);
+}
+
+void control_list_profiles(struct varlink_call *call, const json_t *parameters, void *userdata) {
+        const struct control_parts *p = &((struct control_context *)userdata)->parts;
+        const char *names[CONTROL_PAGE_MAX + 1]; /* one more tells whether there are more */
+        struct control_work *w = control_work_new(userdata, call, NULL);
+        json_t *profiles = json_array();
+        size_t n;
+
+        if (!w) {
+                json_decref(profiles);
+                return;
+        }
+        n = profiles_list(p->profiles, varlink_string(parameters, "after"), names,
+                          ELEMENTSOF(names));
+        for (size_t i = 0; i < n && i < CONTROL_PAGE_MAX; i++)
+                if (json_array_append_new(profiles, control_profile_new(p, names[i])) < 0) {
+                        json_decref(profiles);
+                        profiles = NULL; /* and appending to that fails, too */
+                }
+        control_work_reply(
+                w, json_pack("{s:o, s:b}", "profiles", profiles, "is_last", n <= CONTROL_PAGE_MAX));
+}
+
+static void refuse_key(struct control_work *w, const char *message) {
+        control_work_error(w, "org.mfad.Control.NotARole", message);
+}
+
+static void renewed(struct control_work *w) {
+        const struct role *role = w->role;
+
+        if (role_is_busy(role)) {
+                w->waits_for_role = true;
+                return;
+        }
+        if (role_failure(role))
+                control_work_failure(w, role_failure(role));
+        else if (!lease_creds(role_lease(role)))
+                control_work_fail(w, FAILURE_NONE, "its session has ended");
+        else
+                control_work_reply(w, json_pack("{s:o}", "profile",
+                                                control_profile_new(&w->context->parts, w->name)));
+}
+
+void control_refresh(struct varlink_call *call, const json_t *parameters, void *userdata) {
+        struct control_work *w = start(call, parameters, userdata, renewed);
+        struct profile_view view;
+        struct role *role;
+        int r;
+
+        if (!w || !find_profile(w, &view))
+                return;
+        if (view.kind != PROFILE_ROLE) {
+                refuse_key(w, "a session is renewed with a code. Run: mfactl unlock");
+                return;
+        }
+        (void)snprintf(w->name, sizeof(w->name), "%s", view.profile.name); /* the default's, too */
+        r = roles_renew(w->context->parts.roles, &view, &role);
+        if (r < 0) {
+                control_work_fail(w, FAILURE_INTERNAL, strerror(-r));
+                return;
+        }
+        w->role = role;
+        renewed(w);
+}
+
+static void put_destination(const struct control_work *w, const struct profile_view *view,
+                            char out[CONTROL_DESTINATION_MAX + 1]) {
+        const char *region = view->profile.where.region;
+
+        if (*w->text)
+                strcpy(out, w->text); /* the table bounds it */
+        else
+                (void)snprintf(out, CONTROL_DESTINATION_MAX + 1, "%sconsole/home%s%s",
+                               aws_endpoint_console(region), *region ? "?region=" : "", region);
+}
+
+static void on_signin_token(const struct failure *failure, struct fetch_answer *answer,
+                            void *userdata) {
+        _cleanup_(buf_clear) struct buf url = BUF_INIT(CONSOLE_URL_LEN_MAX);
+        char destination[CONTROL_DESTINATION_MAX + 1];
+        struct control_work *w = userdata;
+        struct aws_endpoint endpoint;
+        struct profile_view view;
+        int r;
+
+        w->fetching = NULL;
+        if (failure) {
+                control_work_failure(w, failure);
+                return;
+        }
+        if (!find_profile(w, &view))
+                return; /* the files have changed meanwhile */
+        put_destination(w, &view, destination);
+        r = aws_endpoint_find(AWS_SIGNIN, &view.profile.where, &endpoint, NULL);
+        if (r >= 0)
+                r = aws_signin_url(endpoint.url, secret_reveal(answer->signin_token), destination,
+                                   &url);
+        if (r < 0)
+                control_work_fail(w, FAILURE_INTERNAL, strerror(-r));
+        else
+                control_work_reply(w, json_pack("{s:s}", "url", buf_text(&url)));
+}
+
+/* How long the console may be used. For credentials that were bought with temporary ones AWS decides,
+ * and refuses to be told. */
+static uint32_t console_sec(const struct profile_view *view, const struct lease *l) {
+        uint64_t left = lease_left_sec(l);
+
+        if (view->kind != PROFILE_DIRECT || left < CONSOLE_SEC_MIN)
+                return 0;
+        return left > CONSOLE_SEC_MAX ? CONSOLE_SEC_MAX : (uint32_t)left;
+}
+
+static void ask_signin_token(struct control_work *w) {
+        struct aws_api_request q = {.op = AWS_OP_GET_SIGNIN_TOKEN};
+        struct profile_view view;
+        const struct lease *l;
+        int r;
+
+        l = find_lease(w, &view);
+        if (!l)
+                return;
+        if (view.kind == PROFILE_KEY) {
+                refuse_key(w, "the console takes a role's credentials only. Name a role's profile: "
+                              "--profile NAME");
+                return;
+        }
+        if (*view.profile.where.sts_url && !*view.profile.where.signin_url) {
+                control_work_fail(
+                        w, FAILURE_UNUSABLE,
+                        "its credentials come from an endpoint_url of its own, which AWS's "
+                        "console does not know; mfad_signin_url would name another");
+                return;
+        }
+        q.creds = lease_creds(l);
+        q.profile = &view.profile;
+        q.duration_sec = console_sec(&view, l);
+        r = aws_api_ask(w->context->parts.aws, &q, on_signin_token, w, &w->fetching);
+        if (r == -EBUSY)
+                control_work_fail(w, FAILURE_BUSY, "other calls");
+        else if (r < 0)
+                control_work_fail(w, FAILURE_INTERNAL, strerror(-r));
+}
+
+void control_get_console_url(struct varlink_call *call, const json_t *parameters, void *userdata) {
+        const char *destination = varlink_string(parameters, "destination");
+        struct control_work *w;
+
+        if (destination && strncmp(destination, "https://", 8) != 0) {
+                varlink_call_error(call, "org.varlink.service.InvalidParameter",
+                                   json_pack("{s:s}", "parameter", "destination"));
+                return;
+        }
+        w = start(call, parameters, userdata, ask_signin_token);
+        if (!w)
+                return;
+        if (destination)
+                (void)snprintf(w->text, sizeof(w->text), "%s", destination); /* bounded, too */
+        ask_signin_token(w);
+}
+
+void control_profiles_role_changed(struct control_context *c, const struct role *role) {
+        for (struct control_work *w = c->works; w; w = w->next)
+                if (w->waits_for_role && w->role == role) {
+                        w->has_role_news = true;
+                        /* it may be gone afterwards: who was told looks for it again */
+                        if (!role_is_busy(role) &&
+                            roles_find(c->parts.roles, role_name(role)) != role)
+                                w->role = NULL;
+                }
+}
+
+void control_profiles_go_on(struct control_context *c) {
+        struct control_work *next;
+
+        for (struct control_work *w = c->works; w; w = next) {
+                next = w->next; /* only @w itself may go away */
+                if (!w->has_role_news)
+                        continue;
+                w->has_role_news = w->waits_for_role = false;
+                if (w->role)
+                        w->then(w);
+                else
+                        control_work_error(w, "org.mfad.Control.UnknownProfile",
+                                           "the profile has changed meanwhile. Try again");
+        }
+}
