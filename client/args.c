@@ -1,5 +1,6 @@
 #include "client/args.h"
 #include "client/output.h"
+#include "common/encode.h"
 #include "common/macros.h"
 
 #include <getopt.h>
@@ -12,7 +13,11 @@ static const struct {
         const char *help;
 } options[_ARGS_OPTION_MAX] = {
         [ARGS_PROFILE] = {"profile", "NAME", "the AWS profile (else the default one)"},
-        [ARGS_KEY] = {"key", "NAME", "the key in the vault (else the default one)"},
+        [ARGS_KEY] = {"key", "NAME", "the key, or a profile that it is for (else the default one)"},
+        [ARGS_ALL] = {"all", NULL, "every role whose credentials are held"},
+        [ARGS_TO] = {"to", "PROFILE", "the section of ~/.aws/credentials to write"},
+        [ARGS_DESTINATION] = {"destination", "URL", "the page of the console to show"},
+        [ARGS_OPEN] = {"open", NULL, "open it in the browser instead of printing it"},
         [ARGS_DURATION] = {"duration", "TIME", "how long the session lasts: 15m to 36h (else 12h)"},
         [ARGS_FROM] = {"from", "FILE", "a credentials file other than ~/.aws/credentials"},
         [ARGS_SHELL] = {"shell", "SHELL", "sh, fish, csh or powershell (else by $SHELL)"},
@@ -27,6 +32,8 @@ static const struct {
                                     "remove what was imported from the credentials file"},
         [ARGS_SEAL] = {"seal", NULL, "also close the vault"},
         [ARGS_WATCH] = {"watch", NULL, "go on, and print every change"},
+        [ARGS_PROMPT] = {"prompt", NULL, "a few letters for a shell's prompt, or nothing"},
+        [ARGS_NAMES] = {"names", NULL, "print the names only, one a line"},
         [ARGS_YES] = {"yes", NULL, "answer yes to every question"},
         [ARGS_JSON] = {"json", NULL, "print JSON"},
         [ARGS_HELP] = {"help", NULL, "print this"},
@@ -47,6 +54,15 @@ static bool take_passphrase_fd(struct args *args, const char *text) {
         if (args->passphrase_fd < 0)
                 args->passphrase_fd = args->new_passphrase_fd;
         return true;
+}
+
+/* Names and addresses go to the daemons as JSON: what is no text cannot be one, and must not be taken for
+ * none at all. */
+static bool is_text(enum args_option option, const char *value) {
+        bool is_sent = option == ARGS_PROFILE || option == ARGS_KEY || option == ARGS_TO ||
+                       option == ARGS_DESTINATION;
+
+        return !is_sent || (*value && text_is_printable(value, ARGS_TEXT_MAX));
 }
 
 /* The options of @command as getopt_long(3) wants them. */
@@ -80,6 +96,8 @@ enum exit_code args_parse(const struct command *command, int argc, char *argv[],
                 found = found == 'h' ? ARGS_HELP : found - 256;
                 args.is_set[found] = true;
                 args.text[found] = optarg;
+                if (!is_text((enum args_option)found, optarg))
+                        return usage(command, "this is no name:", *optarg ? optarg : "(empty)");
                 if (found == ARGS_PASSPHRASE_FD && !take_passphrase_fd(&args, optarg))
                         return usage(command, "--passphrase-fd takes the number of an open file",
                                      NULL);

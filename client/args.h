@@ -10,6 +10,10 @@
 enum args_option {
         ARGS_PROFILE,
         ARGS_KEY,
+        ARGS_ALL,
+        ARGS_TO,
+        ARGS_DESTINATION,
+        ARGS_OPEN,
         ARGS_DURATION,
         ARGS_FROM,
         ARGS_SHELL,
@@ -20,6 +24,8 @@ enum args_option {
         ARGS_REMOVE_PLAIN_KEYS,
         ARGS_SEAL,
         ARGS_WATCH,
+        ARGS_PROMPT,
+        ARGS_NAMES,
         ARGS_YES,
         ARGS_JSON,
         ARGS_HELP, /* every command takes it */
@@ -46,6 +52,9 @@ struct command {
         bool is_prefix;           /* options end at the first word: what follows is a command */
         enum exit_code (*run)(const struct args *args);
 };
+
+/* The limit of a name or an address in an option: what the daemons take. */
+#define ARGS_TEXT_MAX 2048
 
 /* Reads @argv, whose first element is the last word of the command's name. Returns EXIT_CODE_OK or
  * EXIT_CODE_USAGE. */

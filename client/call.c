@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#define CALL_JSON_MAX (4 * VARLINK_OUT_MAX) /* indented, and escaped */
+#define CALL_JSON_MAX (256 * VARLINK_OUT_MAX) /* all profiles, indented, and escaped */
 
 enum exit_code call_open(const char *socket, struct link **ret) {
         int r = link_open(socket, ret);

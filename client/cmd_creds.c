@@ -24,7 +24,7 @@ enum exit_code cmd_creds(const struct args *args) {
 
         code = call_open("control", &control);
         if (code == EXIT_CODE_OK)
-                code = lend(control, args->text[ARGS_PROFILE], &creds);
+                code = lend(control, args->text[ARGS_PROFILE], &creds, NULL);
         if (code != EXIT_CODE_OK)
                 return code;
         answer = process_answer(creds);

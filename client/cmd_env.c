@@ -1,7 +1,7 @@
 #include "client/commands.h"
 #include "client/endpoint_check.h"
-#include "client/lend.h"
 #include "client/output.h"
+#include "client/profile_list.h"
 #include "common/buf.h"
 
 #include <string.h>
@@ -22,35 +22,48 @@ static enum exit_code choose_shell(const struct args *args, enum environment_she
         return EXIT_CODE_OK;
 }
 
-static bool is_vault_open(struct link *control) {
-        char error[LINK_ERROR_MAX];
-        json_auto_t *status = NULL;
-        const char *vault;
+/* A profile that can never answer is an obstacle. A locked session is none: the variables hold for when it
+ * is unlocked. Nor is a name that nobody knows while the vault is sealed: it may be a key's. */
+static enum exit_code check_named(struct link *control, const char *profile, bool is_vault_open,
+                                  json_t **ret) {
+        enum exit_code code = profile_list_find(control, profile, ret);
+        const char *kind, *notice;
 
-        if (link_call(control, CONTROL("GetStatus"), NULL, CALL_SEC, error, &status) != 0)
-                return false;
-        vault = call_text(status, "vault");
-        return vault && strcmp(vault, "open") == 0;
+        if (code != EXIT_CODE_OK)
+                return code;
+        if (!*ret) {
+                if (!is_vault_open)
+                        return EXIT_CODE_OK;
+                output_error("there is no profile \"%s\"", profile);
+                output_hint("run: mfactl profiles");
+                return EXIT_CODE_FAILURE;
+        }
+        kind = call_text(*ret, "kind");
+        if (!kind || strcmp(kind, "unusable") != 0)
+                return EXIT_CODE_OK;
+        notice = call_text(*ret, "notice");
+        output_error("the profile \"%s\" cannot be used: %s", profile,
+                     notice ? notice : "no reason is given");
+        return EXIT_CODE_FAILURE;
 }
 
-/* A locked session is no obstacle: the variables hold for when it is unlocked, and this may run in a
- * shell's start-up file. A profile that can never answer is one; while the vault is sealed nobody
- * knows that of a name. */
-static enum exit_code check_profile(struct link *control, const char *profile) {
-        char error[LINK_ERROR_MAX];
-        json_auto_t *answer = NULL;
+/* This may run in a shell's start-up file, so it never waits for AWS: a role is looked up, not bought. */
+static enum exit_code check_profile(struct link *control, const char *profile, json_t **ret) {
+        json_auto_t *status = NULL;
+        const char *vault, *state;
         enum exit_code code;
 
-        code = call_try(control, CONTROL("GetCredentials"), lend_parameters(profile), CALL_AWS_SEC,
-                        error, &answer);
-        if (code == EXIT_CODE_OK || !error[0])
+        code = call_run(control, CONTROL("GetStatus"), NULL, CALL_SEC, &status);
+        if (code != EXIT_CODE_OK)
                 return code;
-        if (strcmp(error, CONTROL("RoleProfile")) == 0 ||
-            (strcmp(error, CONTROL("UnknownProfile")) == 0 && is_vault_open(control)))
-                return errors_service(error, answer);
-        if (output_error_is_terminal())
-                (void)errors_service(error, answer); /* a word, no failure */
-        return EXIT_CODE_OK;
+        vault = call_text(status, "vault");
+        if (profile)
+                code = check_named(control, profile, vault && strcmp(vault, "open") == 0, ret);
+        state = call_text(*ret ? *ret : status, "state");
+        if (code == EXIT_CODE_OK && output_error_is_terminal() && state &&
+            (strcmp(state, "locked") == 0 || strcmp(state, "sealed") == 0))
+                output_hint("%s; run: mfactl unlock", state); /* a word, no failure */
+        return code;
 }
 
 static const char *how_to_use(enum environment_shell shell) {
@@ -65,9 +78,11 @@ static const char *how_to_use(enum environment_shell shell) {
 
 enum exit_code cmd_env(const struct args *args) {
         _cleanup_(environment_freep) struct environment *environment = NULL;
+        struct endpoint_wish wish = {.profile = args->text[ARGS_PROFILE],
+                                     .with_token = !args->is_set[ARGS_TOKEN_FILE_ONLY]};
         _cleanup_(buf_clear) struct buf text = BUF_INIT(ENV_TEXT_MAX);
         _cleanup_(link_freep) struct link *control = NULL;
-        const char *profile = args->text[ARGS_PROFILE];
+        json_auto_t *profile = NULL;
         enum environment_shell shell;
         enum exit_code code;
         int r;
@@ -76,10 +91,10 @@ enum exit_code cmd_env(const struct args *args) {
         if (code == EXIT_CODE_OK)
                 code = call_open("control", &control);
         if (code == EXIT_CODE_OK)
-                code = endpoint_check(control, profile, !args->is_set[ARGS_TOKEN_FILE_ONLY], NULL,
-                                      &environment);
+                code = check_profile(control, wish.profile, &profile);
+        wish.region = call_text(profile, "region");
         if (code == EXIT_CODE_OK)
-                code = check_profile(control, profile);
+                code = endpoint_check(control, &wish, &environment);
         if (code != EXIT_CODE_OK)
                 return code;
         r = environment_print(environment, shell, &text);

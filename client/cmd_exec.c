@@ -11,8 +11,7 @@
 #define EXIT_NOT_EXECUTABLE 126
 #define EXIT_NOT_FOUND      127
 
-/* Undoes process_harden_client(): it is for this program, not for what it becomes. */
-static void give_back_inherited(void) {
+void cmd_give_back_inherited(void) {
         (void)umask(cmd_inherited.umask);
         /* only the soft limit was lowered; that never fails to go back up */
         (void)setrlimit(RLIMIT_CORE, &cmd_inherited.core);
@@ -22,18 +21,20 @@ static void give_back_inherited(void) {
 
 enum exit_code cmd_exec(const struct args *args) {
         _cleanup_(environment_freep) struct environment *environment = NULL;
+        struct endpoint_wish wish = {.profile = args->text[ARGS_PROFILE],
+                                     .with_token = !args->is_set[ARGS_TOKEN_FILE_ONLY]};
         _cleanup_(link_freep) struct link *control = NULL;
-        const char *profile = args->text[ARGS_PROFILE];
-        json_auto_t *creds = NULL;
+        json_auto_t *creds = NULL, *region = NULL;
         enum exit_code code;
         int r;
 
         code = call_open("control", &control);
         if (code == EXIT_CODE_OK)
-                code = lend(control, profile, &creds);
+                code = lend(control, wish.profile, &creds, &region);
+        wish.expiration = call_text(creds, "expiration");
+        wish.region = json_string_value(region);
         if (code == EXIT_CODE_OK)
-                code = endpoint_check(control, profile, !args->is_set[ARGS_TOKEN_FILE_ONLY],
-                                      call_text(creds, "expiration"), &environment);
+                code = endpoint_check(control, &wish, &environment);
         if (code != EXIT_CODE_OK)
                 return code;
         json_decref(creds); /* wiped before anything else runs in this process */
@@ -43,7 +44,7 @@ enum exit_code cmd_exec(const struct args *args) {
                 output_error("%s", strerror(-r));
                 return EXIT_CODE_FAILURE;
         }
-        give_back_inherited();
+        cmd_give_back_inherited();
         (void)execvp(args->words[0], args->words);
         r = -errno;
         output_error("cannot run \"%s\": %s", args->words[0], strerror(-r));

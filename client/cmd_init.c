@@ -1,9 +1,11 @@
 #include "client/call.h"
 #include "client/commands.h"
 #include "client/import.h"
+#include "client/mfad_conf.h"
 #include "client/output.h"
 #include "client/prompt.h"
 #include "client/unseal.h"
+#include "common/fs.h"
 #include "common/secret.h"
 
 #include <inttypes.h>
@@ -214,10 +216,57 @@ static void say_next(void) {
                    " Next:\n"
                    "    mfactl unlock             asks for the code of the MFA device\n"
                    "    eval \"$(mfactl env)\"      in each shell, or in its start-up file\n");
-        if (getenv("AWS_CONFIG_FILE") || getenv("AWS_SHARED_CREDENTIALS_FILE"))
-                output_say(OUTPUT_PLAIN,
-                           "mfad does not see AWS_CONFIG_FILE or AWS_SHARED_CREDENTIALS_FILE: put\n"
-                           "aws_config_file = PATH into ~/.config/mfad/mfad.conf.\n");
+}
+
+/* What this environment names instead of @its goes to @ret, else what mfad.conf says already. */
+static bool prefer(const char *ours, const char *its, char ret[PATH_LEN_MAX]) {
+        if (!aws_files_differ(ours, its))
+                return false;
+        strcpy(ret, ours);
+        return true;
+}
+
+static enum exit_code write_conf(const struct fs_places *places, const struct mfad_conf *conf) {
+        char path[PATH_LEN_MAX];
+        struct aws_files its;
+        int r = mfad_conf_write(places, conf, path);
+
+        if (r < 0) {
+                output_error("cannot write %s: %s", path,
+                             r == -EINVAL ? "mfad.conf cannot hold such a path" : strerror(-r));
+                return EXIT_CODE_FAILURE;
+        }
+        output_say(OUTPUT_PLAIN,
+                   "Written to %s.\n"
+                   "mfad reads it when it starts, and when it is locked. Run: mfactl lock\n",
+                   path);
+        if (aws_files_of_mfad(&its) == 0 &&
+            ((*conf->aws_config_file && strcmp(its.config, conf->aws_config_file) != 0) ||
+             (*conf->aws_credentials_file &&
+              strcmp(its.credentials, conf->aws_credentials_file) != 0)))
+                output_warning("another file in that folder comes later and says otherwise");
+        return EXIT_CODE_OK;
+}
+
+/* mfad is told by its configuration which files this environment names; it never sees the environment. */
+static enum exit_code offer_files(bool is_unattended) {
+        struct mfad_conf conf = {0};
+        struct aws_files ours, its;
+        struct fs_places places;
+        bool differ;
+
+        if (aws_files_find(NULL, &ours) != EXIT_CODE_OK || aws_files_of_mfad(&its) < 0 ||
+            fs_places(&places) < 0 || mfad_conf_read(&places, &conf) < 0)
+                return EXIT_CODE_FAILURE;
+        differ = prefer(ours.config, its.config, conf.aws_config_file);
+        differ = prefer(ours.credentials, its.credentials, conf.aws_credentials_file) || differ;
+        if (!differ)
+                return EXIT_CODE_OK;
+        (void)aws_files_warn(); /* it does */
+        if (!is_unattended &&
+            !(prompt_is_possible() && prompt_yes("Have mfad read these files from now on?", true)))
+                return EXIT_CODE_OK;
+        return write_conf(&places, &conf);
 }
 
 enum exit_code cmd_init(const struct args *args) {
@@ -241,6 +290,8 @@ enum exit_code cmd_init(const struct args *args) {
                 code = complete_all(&i, control);
         if (code == EXIT_CODE_OK)
                 code = remove_plain(&i, args);
+        if (code == EXIT_CODE_OK)
+                code = offer_files(i.is_unattended);
         if (code == EXIT_CODE_OK)
                 say_next();
         return code;

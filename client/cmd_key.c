@@ -98,6 +98,76 @@ enum exit_code cmd_key_list(const struct args *args) {
         return EXIT_CODE_OK;
 }
 
+/* Asks AWS whose key @name is. What it says, or why not, is added to @ret as an object too. */
+static enum exit_code test_key(struct link *control, const char *name, bool is_quiet, json_t *ret) {
+        json_auto_t *answer = NULL, *entry = json_pack("{ss}", "name", name);
+        char error[LINK_ERROR_MAX];
+        enum exit_code code;
+        const char *arn;
+
+        output_progress("asking AWS whose key it is ...");
+        code = call_try(control, CONTROL("GetKeyIdentity"), json_pack("{ss}", "key", name),
+                        CALL_AWS_SEC, error, &answer);
+        output_progress_end();
+        if (code != EXIT_CODE_OK && !error[0])
+                return code;
+        if (!entry || json_object_update(entry, answer) < 0 ||
+            (error[0] && json_object_set_new(entry, "error", json_string(error)) < 0) ||
+            json_array_append(ret, entry) < 0) {
+                output_error("the answer about \"%s\" cannot be kept", name);
+                return EXIT_CODE_FAILURE;
+        }
+        if (is_quiet)
+                return code;
+        if (code != EXIT_CODE_OK)
+                return errors_service_of(name, error, answer);
+        arn = call_text(answer, "user_arn");
+        output_say(OUTPUT_STRONG, "%-20s", name);
+        output_say(OUTPUT_PLAIN, " %s\n", arn ? arn : "");
+        return EXIT_CODE_OK;
+}
+
+static enum exit_code test_all(struct link *control, const json_t *keys, bool is_quiet,
+                               json_t *ret) {
+        enum exit_code worst = EXIT_CODE_OK;
+
+        for (size_t k = 0; k < json_array_size(keys) && worst != EXIT_CODE_NOT_RUNNING; k++) {
+                const char *name = call_text(json_array_get(keys, k), "name");
+
+                if (name)
+                        worst = errors_worse(worst, test_key(control, name, is_quiet, ret));
+        }
+        return worst;
+}
+
+enum exit_code cmd_key_test(const struct args *args) {
+        _cleanup_(link_freep) struct link *vault = NULL, *control = NULL;
+        json_auto_t *status = NULL, *answer = json_pack("{s[]}", "keys");
+        bool is_json = args->is_set[ARGS_JSON];
+        enum exit_code code, printed;
+        json_t *results = json_object_get(answer, "keys");
+        const json_t *keys;
+
+        if (!results)
+                return EXIT_CODE_FAILURE;
+        code = call_open("vault", &vault);
+        if (code == EXIT_CODE_OK)
+                code = unseal(vault, args->passphrase_fd, false, &status);
+        if (code == EXIT_CODE_OK)
+                code = call_open("control", &control);
+        if (code != EXIT_CODE_OK)
+                return code;
+        keys = json_object_get(status, "keys");
+        if (json_array_size(keys) == 0 && args->n_words == 0 && !is_json)
+                output_say(OUTPUT_PLAIN, "The vault is empty; run: mfactl key import\n");
+        code = args->n_words > 0 ? test_key(control, args->words[0], is_json, results)
+                                 : test_all(control, keys, is_json, results);
+        if (!is_json)
+                return code;
+        printed = call_print_json(answer, false);
+        return printed != EXIT_CODE_OK ? printed : code;
+}
+
 enum exit_code cmd_key_remove(const struct args *args) {
         _cleanup_(link_freep) struct link *vault = NULL;
         const char *name = args->words[0];

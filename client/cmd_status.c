@@ -1,15 +1,17 @@
+#include "client/aws_files.h"
 #include "client/call.h"
 #include "client/commands.h"
 #include "client/duration.h"
-#include "client/output.h"
+#include "client/layout.h"
+#include "client/tell.h"
 #include "common/clock.h"
-#include "common/encode.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #define OFFSET_SEC_WORTH_SAYING 30
+#define INDENT                  11 /* where the second column begins */
 
 static bool is_state(const char *state, const char *name) {
         return state && strcmp(state, name) == 0;
@@ -23,82 +25,145 @@ static enum exit_code code_of(const json_t *status) {
         return serves(call_text(status, "state")) ? EXIT_CODE_OK : EXIT_CODE_LOCKED;
 }
 
-static enum output_style style_of(const char *state) {
-        return is_state(state, "unlocked")   ? OUTPUT_GOOD
-               : is_state(state, "expiring") ? OUTPUT_WARN
-                                             : OUTPUT_STRONG;
-}
-
-static void say_failure(const json_t *failure) {
-        const char *message = call_text(failure, "message"), *at = call_text(failure, "at");
-        char clock[DURATION_TEXT_MAX] = "";
-        int64_t sec;
-
-        if (!message)
-                return;
-        if (at && decode_time_iso(at, &sec) == 0)
-                duration_clock(sec, clock_wall_sec(), clock);
-        output_say(OUTPUT_PLAIN, "           last try%s%s: ", *clock ? " " : "", clock);
-        output_say(OUTPUT_BAD, "%s\n", message);
+/* "@label     @text", broken to the terminal's width. */
+static void say_line(enum output_style style, const char *label, enum output_style text_style,
+                     const char *text) {
+        output_say(style, "%-*s", INDENT - 1, label);
+        output_say(OUTPUT_PLAIN, " ");
+        (void)layout_paragraph(text_style, layout_columns(), INDENT, INDENT, text);
 }
 
 static void say_session(const json_t *session) {
         const char *key = call_text(session, "key"), *id = call_text(session, "access_key_id");
         const char *state = call_text(session, "state");
-        int64_t left = call_number(session, "seconds_left", -1), now = clock_wall_sec();
+        int64_t left = call_number(session, "seconds_left", -1);
+        char until[TELL_UNTIL_MAX] = "", text[512];
 
-        output_say(style_of(state), "%-10s", state ? state : "");
-        output_say(OUTPUT_PLAIN, " key \"%s\"", key ? key : "");
-        if (left >= 0) {
-                char clock[DURATION_TEXT_MAX], words[DURATION_TEXT_MAX];
-
-                duration_clock(now + left, now, clock);
-                duration_words(left, words);
-                output_say(OUTPUT_PLAIN, " until %s (%s left)", clock, words);
-        }
-        if (id)
-                output_say(OUTPUT_FAINT, "  ...%s", id);
-        output_say(OUTPUT_PLAIN, "\n");
-        say_failure(json_object_get(session, "failure"));
+        if (left >= 0)
+                tell_until(left, until);
+        (void)snprintf(text, sizeof(text), "key \"%.200s\"%s%s%s%.16s", key ? key : "",
+                       *until ? " until " : "", until, id ? " ..." : "", id ? id : "");
+        say_line(tell_style(state), state ? state : "", OUTPUT_PLAIN, text);
+        tell_failure(json_object_get(session, "failure"), layout_columns(), INDENT);
 }
 
-/* What to do when nothing is unlocked, and no session has said it. */
-static const char *next_of(const char *vault) {
-        return is_state(vault, "none") ? "there is no vault yet; run: mfactl init"
-               : is_state(vault, "unreachable")
-                       ? "mfad-signer does not answer; run: " MFAD_LIBEXECDIR "/mfad-signer &"
-                       : "run: mfactl unlock";
+static void say_roles(const json_t *status) {
+        const json_t *failing = json_object_get(status, "roles_failing");
+        int64_t n_held = call_number(status, "roles_held", 0);
+        char text[128];
+
+        if (n_held <= 0 && json_array_size(failing) == 0)
+                return;
+        (void)snprintf(text, sizeof(text), "%" PRId64 " held", n_held);
+        if (json_array_size(failing) > 0)
+                (void)snprintf(text + strlen(text), sizeof(text) - strlen(text), ", %zu failing",
+                               json_array_size(failing));
+        say_line(OUTPUT_PLAIN, "roles", json_array_size(failing) > 0 ? OUTPUT_WARN : OUTPUT_PLAIN,
+                 text);
+        for (size_t i = 0; i < json_array_size(failing); i++) {
+                const json_t *role = json_array_get(failing, i);
+                const char *name = call_text(role, "name");
+
+                say_line(OUTPUT_PLAIN, "", OUTPUT_STRONG, name ? name : "");
+                tell_failure(json_object_get(role, "failure"), layout_columns(), INDENT + 2);
+        }
+}
+
+static void say_serving(const json_t *status) {
+        const char *key = call_text(status, "default_key"), *vault = call_text(status, "vault");
+        char text[512];
+
+        say_line(OUTPUT_FAINT, "vault", OUTPUT_FAINT, vault ? vault : "");
+        (void)snprintf(text, sizeof(text), "http://127.0.0.1:%" PRId64 "/%s%.200s%s",
+                       call_number(status, "http_port", 0), key ? " as \"" : "", key ? key : "",
+                       key ? "\"" : "");
+        say_line(OUTPUT_FAINT, "serving", OUTPUT_FAINT, text);
 }
 
 static void say_notes(const json_t *status) {
+        const json_t *notices = json_object_get(status, "notices");
         int64_t offset = call_number(status, "clock_offset_seconds", 0);
         const char *memory = call_text(status, "memory");
+        char text[128];
 
-        if (offset >= OFFSET_SEC_WORTH_SAYING || offset <= -OFFSET_SEC_WORTH_SAYING)
-                output_say(OUTPUT_WARN, "clock      %" PRId64 " s %s AWS's; mfad allows for it\n",
-                           offset > 0 ? offset : -offset, offset > 0 ? "behind" : "ahead of");
+        for (size_t i = 0; i < json_array_size(notices); i++) {
+                const char *notice = json_string_value(json_array_get(notices, i));
+
+                if (notice)
+                        say_line(OUTPUT_PLAIN, "config", OUTPUT_WARN, notice);
+        }
+        if (offset >= OFFSET_SEC_WORTH_SAYING || offset <= -OFFSET_SEC_WORTH_SAYING) {
+                (void)snprintf(text, sizeof(text), "%" PRId64 " s %s AWS's; mfad allows for it",
+                               offset > 0 ? offset : -offset, offset > 0 ? "behind" : "ahead of");
+                say_line(OUTPUT_PLAIN, "clock", OUTPUT_WARN, text);
+        }
         if (is_state(memory, "plain"))
-                output_say(OUTPUT_WARN, "memory     not locked (RLIMIT_MEMLOCK): secrets may reach "
-                                        "the swap\n");
+                say_line(OUTPUT_PLAIN, "memory", OUTPUT_WARN,
+                         "not locked (RLIMIT_MEMLOCK): secrets may reach the swap");
+}
+
+/* Does this shell's environment lead to mfad already? */
+static bool is_environment_ours(const json_t *status) {
+        const char *address = getenv("AWS_CONTAINER_CREDENTIALS_FULL_URI");
+        char ours[64];
+
+        (void)snprintf(ours, sizeof(ours), "http://127.0.0.1:%" PRId64 "/",
+                       call_number(status, "http_port", 0));
+        return address && strncmp(address, ours, strlen(ours)) == 0;
+}
+
+/* The time at which the last session ends, as @out; "" when none is unlocked. */
+static void say_end(const json_t *status, char out[DURATION_TEXT_MAX]) {
+        const json_t *sessions = json_object_get(status, "sessions");
+        int64_t left = 0, now = clock_wall_sec();
+
+        for (size_t i = 0; i < json_array_size(sessions); i++) {
+                int64_t its = call_number(json_array_get(sessions, i), "seconds_left", 0);
+
+                left = its > left ? its : left;
+        }
+        out[0] = '\0';
+        if (left > 0)
+                duration_clock(now + left, now, out);
+}
+
+static void say_next(const json_t *status) {
+        const char *state = call_text(status, "state"), *vault = call_text(status, "vault");
+        char text[128], clock[DURATION_TEXT_MAX];
+        const char *next = "mfactl unlock";
+
+        if (is_state(vault, "none")) {
+                next = "mfactl init";
+        } else if (is_state(vault, "unreachable") && !serves(state)) {
+                next = MFAD_LIBEXECDIR "/mfad-signer &   (mfad-signer does not answer)";
+        } else if (is_state(state, "unlocking")) {
+                next = "mfactl status --watch";
+        } else if (is_state(state, "expiring")) {
+                next = "mfactl unlock, for the next session";
+        } else if (is_state(state, "unlocked")) {
+                say_end(status, clock);
+                (void)snprintf(text, sizeof(text), "at %s: mfactl unlock", clock);
+                next = !is_environment_ours(status) ? "eval \"$(mfactl env)\""
+                       : json_array_size(json_object_get(status, "roles_failing")) > 0
+                               ? "mfactl profiles"
+                       : *clock ? text
+                                : next;
+        }
+        say_line(OUTPUT_PLAIN, "next", OUTPUT_STRONG, next);
 }
 
 static void say_status(const json_t *status) {
-        const char *state = call_text(status, "state"), *vault = call_text(status, "vault");
-        const char *default_key = call_text(status, "default_key");
         const json_t *sessions = json_object_get(status, "sessions");
+        const char *state = call_text(status, "state");
 
         for (size_t i = 0; i < json_array_size(sessions); i++)
                 say_session(json_array_get(sessions, i));
-        if (json_array_size(sessions) == 0 || is_state(state, "sealed")) {
-                output_say(style_of(state), "%-10s", state ? state : "");
-                output_say(OUTPUT_PLAIN, " %s\n", next_of(vault));
-        }
-        output_say(OUTPUT_FAINT, "vault      %s\nserving    http://127.0.0.1:%" PRId64 "/",
-                   vault ? vault : "", call_number(status, "http_port", 0));
-        if (default_key)
-                output_say(OUTPUT_FAINT, " as \"%s\"", default_key);
-        output_say(OUTPUT_PLAIN, "\n");
+        if (json_array_size(sessions) == 0 || is_state(state, "sealed"))
+                output_say(tell_style(state), "%s\n", state ? state : "");
+        say_roles(status);
+        say_serving(status);
         say_notes(status);
+        say_next(status);
 }
 
 /* The signer's own view, or null: the front's part is the answer even without it. */
@@ -161,6 +226,8 @@ enum exit_code cmd_status(const struct args *args) {
         json_auto_t *status = NULL;
         enum exit_code code;
 
+        if (args->is_set[ARGS_PROMPT])
+                return cmd_status_prompt();
         code = call_open("control", &control);
         if (code != EXIT_CODE_OK)
                 return code;
@@ -169,5 +236,9 @@ enum exit_code cmd_status(const struct args *args) {
         code = call_run(control, CONTROL("GetStatus"), NULL, CALL_SEC, &status);
         if (code == EXIT_CODE_OK)
                 code = print(status, args);
-        return code == EXIT_CODE_OK ? code_of(status) : code;
+        if (code != EXIT_CODE_OK)
+                return code;
+        if (aws_files_warn())
+                output_hint("to have mfad read them, run: mfactl init");
+        return code_of(status);
 }

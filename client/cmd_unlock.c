@@ -8,7 +8,9 @@
 #include "common/encode.h"
 #include "common/secret.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define CODE_TRIES 3
@@ -89,11 +91,69 @@ static enum exit_code ask_code(struct code *ret) {
         return EXIT_CODE_USAGE;
 }
 
-static enum exit_code open_vault(const struct args *args) {
+static enum exit_code open_vault(const struct args *args, json_t **ret_status) {
         _cleanup_(link_freep) struct link *vault = NULL;
         enum exit_code code = call_open("vault", &vault);
 
-        return code != EXIT_CODE_OK ? code : unseal(vault, args->passphrase_fd, false, NULL);
+        return code != EXIT_CODE_OK ? code : unseal(vault, args->passphrase_fd, false, ret_status);
+}
+
+/* Does a key answer when none is named? mfad hears of an opened vault by its own way, a moment later than
+ * we do: a "no" is asked for twice. */
+static bool has_default_key(struct link *control) {
+        struct timespec moment = {.tv_nsec = 50 * 1000000L};
+        bool has = false;
+
+        for (unsigned tries = 0; tries < 2 && !has; tries++) {
+                char error[LINK_ERROR_MAX];
+                json_auto_t *status = NULL;
+
+                if (tries > 0)
+                        (void)nanosleep(&moment, NULL);
+                /* mfad says with the next call what is wrong with it */
+                if (link_call(control, CONTROL("GetStatus"), NULL, CALL_SEC, error, &status) != 0)
+                        return true;
+                has = call_text(status, "default_key");
+        }
+        return has;
+}
+
+/* Which key, when several could be meant: before the code, as each key has its own device. @ret is lent from
+ * @vault; NULL leaves it to mfad. */
+static enum exit_code choose_key(struct link *control, const json_t *vault, const char **ret) {
+        const json_t *keys = json_object_get(vault, "keys");
+        size_t n = json_array_size(keys);
+        char answer[16], question[64];
+
+        *ret = NULL;
+        if (n < 2 || !prompt_is_possible() || has_default_key(control))
+                return EXIT_CODE_OK;
+        output_say(OUTPUT_PLAIN, "There is no default profile. Unlock which key?\n");
+        for (size_t k = 0; k < n; k++) {
+                const char *name = call_text(json_array_get(keys, k), "name");
+
+                output_say(OUTPUT_PLAIN, "  %2zu  %s\n", k + 1, name ? name : "");
+        }
+        if (output_close() < 0)
+                return EXIT_CODE_FAILURE;
+        (void)snprintf(question, sizeof(question), "Number, 1 to %zu: ", n);
+        for (unsigned tries = 0; tries < CODE_TRIES; tries++) {
+                unsigned long number;
+                int r = prompt_line(question, answer, sizeof(answer));
+
+                if (r < 0 && r != -E2BIG)
+                        break;
+                number = r == 0 && answer[strspn(answer, "0123456789")] == '\0'
+                                 ? strtoul(answer, NULL, 10)
+                                 : 0;
+                if (number < 1 || number > n)
+                        continue;
+                *ret = call_text(json_array_get(keys, number - 1), "name");
+                return EXIT_CODE_OK;
+        }
+        output_error("no key was chosen");
+        output_hint("to choose one without a question, give --key NAME");
+        return EXIT_CODE_USAGE;
 }
 
 static enum exit_code report(const json_t *answer) {
@@ -109,15 +169,14 @@ static enum exit_code report(const json_t *answer) {
         return EXIT_CODE_OK;
 }
 
-static enum exit_code send_code(struct link *control, const struct args *args,
-                                uint32_t duration_sec, const struct code *c) {
+static enum exit_code send_code(struct link *control, const char *key, uint32_t duration_sec,
+                                const struct code *c) {
         json_auto_t *answer = NULL;
         json_t *parameters = json_pack("{ss}", "code", c->text);
+        char error[LINK_ERROR_MAX];
         enum exit_code code;
 
-        if (!parameters ||
-            (args->text[ARGS_KEY] &&
-             json_object_set_new(parameters, "key", json_string(args->text[ARGS_KEY])) < 0) ||
+        if (!parameters || (key && json_object_set_new(parameters, "key", json_string(key)) < 0) ||
             (duration_sec > 0 &&
              json_object_set_new(parameters, "duration_seconds", json_integer(duration_sec)) < 0)) {
                 json_decref(parameters);
@@ -125,9 +184,15 @@ static enum exit_code send_code(struct link *control, const struct args *args,
                 return EXIT_CODE_USAGE;
         }
         output_progress("asking AWS ...");
-        code = call_run(control, CONTROL("Unlock"), parameters, CALL_AWS_SEC, &answer);
+        code = call_try(control, CONTROL("Unlock"), parameters, CALL_AWS_SEC, error, &answer);
         output_progress_end();
-        return code == EXIT_CODE_OK ? report(answer) : code;
+        if (code == EXIT_CODE_OK)
+                return report(answer);
+        if (error[0])
+                code = errors_service(error, answer);
+        if (!key && strcmp(error, CONTROL("UnknownProfile")) == 0)
+                output_hint("the code was not used; to say which key is meant, give --key NAME");
+        return code;
 }
 
 static enum exit_code take_duration(const struct args *args, uint32_t *ret_sec) {
@@ -149,6 +214,8 @@ static enum exit_code take_duration(const struct args *args, uint32_t *ret_sec) 
 enum exit_code cmd_unlock(const struct args *args) {
         _cleanup_(link_freep) struct link *control = NULL;
         _cleanup_(code_wipe) struct code c = {0};
+        const char *key = args->text[ARGS_KEY];
+        json_auto_t *vault = NULL;
         char given[16] = "";
         bool is_given = take_words(args, given), is_taken = is_given && take_code(given, &c);
         enum exit_code code;
@@ -166,9 +233,11 @@ enum exit_code cmd_unlock(const struct args *args) {
         if (code == EXIT_CODE_OK)
                 code = call_open("control", &control);
         if (code == EXIT_CODE_OK)
-                code = open_vault(args);
+                code = open_vault(args, &vault);
+        if (code == EXIT_CODE_OK && !key)
+                code = choose_key(control, vault, &key);
         /* last, as a code lives for half a minute */
         if (code == EXIT_CODE_OK && !is_given)
                 code = args->is_set[ARGS_CODE_STDIN] ? read_code(&c) : ask_code(&c);
-        return code == EXIT_CODE_OK ? send_code(control, args, duration_sec, &c) : code;
+        return code == EXIT_CODE_OK ? send_code(control, key, duration_sec, &c) : code;
 }

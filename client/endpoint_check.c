@@ -59,9 +59,9 @@ static int read_token(char path[PATH_LEN_MAX], struct buf *token) {
 
 /* A profile of the user's own that holds keys wins over the container endpoint in every SDK. */
 static void warn_of_default(const struct aws_files *files, const struct aws_config *config) {
-        struct aws_profile profile;
+        const struct aws_profile *profile = aws_config_find(config, "default");
 
-        if (aws_config_profile(config, "default", &profile) == 0 && profile.has_key)
+        if (profile && profile->has_key)
                 output_warning(
                         "[default] in %s holds a key, which every SDK prefers; run: mfactl init",
                         files->credentials);
@@ -73,15 +73,38 @@ static const char *default_profile(const json_t *status) {
         return key ? key : "default";
 }
 
-enum exit_code endpoint_check(struct link *control, const char *profile, bool with_token,
-                              const char *expiration, struct environment **ret) {
+/* The region in the files of the profile that is meant, lent from @ret_config; "" when they know none. */
+static const char *find_region(const char *profile, const json_t *status,
+                               struct aws_config **ret_config) {
+        const struct aws_profile *found;
+        struct aws_files files;
+
+        if (aws_files_find(NULL, &files) != EXIT_CODE_OK ||
+            aws_files_load(&files, false, ret_config) != EXIT_CODE_OK)
+                return "";
+        warn_of_default(&files, *ret_config);
+        found = aws_config_find(*ret_config, profile ? profile : default_profile(status));
+        return found ? found->where.region : "";
+}
+
+static enum exit_code make(const struct environment_input *in, struct environment **ret) {
+        int r = environment_new(in, ret);
+
+        if (r >= 0)
+                return EXIT_CODE_OK;
+        output_error("%s", r == -EINVAL ? "a profile has a name" : strerror(-r));
+        return r == -EINVAL ? EXIT_CODE_USAGE : EXIT_CODE_FAILURE;
+}
+
+enum exit_code endpoint_check(struct link *control, const struct endpoint_wish *wish,
+                              struct environment **ret) {
         _cleanup_(aws_config_freep) struct aws_config *config = NULL;
         _cleanup_(buf_clear) struct buf token = BUF_INIT(TOKEN_TEXT_MAX);
-        struct environment_input in = {.profile = profile, .expiration = expiration, .region = ""};
-        struct aws_profile found = {0};
+        struct environment_input in = {.profile = wish->profile,
+                                       .expiration = wish->expiration,
+                                       .is_region_meant = wish->profile};
         char token_path[PATH_LEN_MAX];
         json_auto_t *status = NULL;
-        struct aws_files files;
         enum exit_code code;
         int r;
 
@@ -99,24 +122,10 @@ enum exit_code endpoint_check(struct link *control, const char *profile, bool wi
                 output_hint("restart mfad");
                 return EXIT_CODE_NOT_RUNNING;
         }
-        in.token = with_token ? buf_text(&token) : NULL;
+        in.token = wish->with_token ? buf_text(&token) : NULL;
         in.token_path = token_path;
-        if (aws_files_find(NULL, &files) == EXIT_CODE_OK &&
-            aws_files_load(&files, false, &config) == EXIT_CODE_OK) {
-                warn_of_default(&files, config);
-                (void)aws_config_profile(config, profile ? profile : default_profile(status),
-                                         &found); /* "" when no file knows it */
-        }
-        in.region = found.region;
-        r = environment_new(&in, ret);
-        if (r == -EINVAL) {
-                output_error("the profile \"%s\" has a name that no address can hold", profile);
-                output_hint("use it as: credential_process = mfactl creds --profile ...");
-                return EXIT_CODE_USAGE;
-        }
-        if (r < 0) {
-                output_error("%s", strerror(-r));
-                return EXIT_CODE_FAILURE;
-        }
-        return EXIT_CODE_OK;
+        in.region = find_region(wish->profile, status, &config);
+        if (wish->region)
+                in.region = wish->region;
+        return make(&in, ret);
 }

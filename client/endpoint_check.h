@@ -7,7 +7,14 @@
 #include "client/call.h"
 #include "client/environment.h"
 
-/* Builds the environment for @profile (NULL: the default one) after these checks: the port's listener
- * is a process of ours, the token's file ours alone. @with_token: put the token in as well. */
-enum exit_code endpoint_check(struct link *control, const char *profile, bool with_token,
-                              const char *expiration, struct environment **ret);
+struct endpoint_wish {
+        const char *profile;    /* NULL: the default one */
+        const char *region;     /* as mfad told it; NULL: the one in the files */
+        const char *expiration; /* NULL: not to be told */
+        bool with_token;        /* put the token itself in as well */
+};
+
+/* Builds the environment for @wish after these checks: the port's listener is a process of ours, the
+ * token's file ours alone. */
+enum exit_code endpoint_check(struct link *control, const struct endpoint_wish *wish,
+                              struct environment **ret);

@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define OURS "127.0.0.1" /* never "localhost": each SDK resolves that by itself */
+#define OURS        "127.0.0.1" /* never "localhost": each SDK resolves that by itself */
+#define ADDRESS_MAX ((size_t)8 * 1024)
 
 struct variable {
         const char *name;
@@ -93,27 +94,28 @@ static int set_no_proxy(struct environment *e, const char *name, const char *twi
 }
 
 /* AWS_PROFILE is unset, and with it goes the profile's region: put that in its place. */
-static int set_region(struct environment *e, const char *region) {
+static int set_region(struct environment *e, const char *region, bool is_meant) {
         const char *now = getenv("AWS_REGION"), *fallback = getenv("AWS_DEFAULT_REGION");
         int r;
 
-        if (!*region || (now && *now) || (fallback && *fallback))
+        if (!*region || (!is_meant && ((now && *now) || (fallback && *fallback))))
                 return 0;
         r = set(e, "AWS_REGION", region);
         return r < 0 ? r : set(e, "AWS_DEFAULT_REGION", region);
 }
 
-/* The path must be legal as it stands: mfad takes no percent-encoding. */
+/* mfad takes no percent-encoding; a profile's name has a spelling of our own. */
 static int set_address(struct environment *e, uint16_t port, const char *profile) {
-        char *address;
-        int n;
+        _cleanup_(buf_clear) struct buf address = BUF_INIT(ADDRESS_MAX);
+        int r;
 
-        if (profile &&
-            (!text_is_key_name(profile) || strstr(profile, "..") || strstr(profile, "//")))
+        if (profile && !*profile)
                 return -EINVAL;
-        n = asprintf(&address, "http://" OURS ":%u/%s%s", (unsigned)port, profile ? "profile/" : "",
-                     profile ? profile : "");
-        return n < 0 ? -ENOMEM : put(e, "AWS_CONTAINER_CREDENTIALS_FULL_URI", address);
+        r = buf_printf(&address, "http://" OURS ":%u/%s", (unsigned)port,
+                       profile ? "profile/" : "");
+        if (r >= 0 && profile)
+                r = encode_path_name(&address, profile);
+        return r < 0 ? r : set(e, "AWS_CONTAINER_CREDENTIALS_FULL_URI", buf_text(&address));
 }
 
 static int set_all(struct environment *e, const struct environment_input *in) {
@@ -144,7 +146,7 @@ static int set_all(struct environment *e, const struct environment_input *in) {
                 return r;
         if (in->expiration)
                 r = set(e, "AWS_CREDENTIAL_EXPIRATION", in->expiration);
-        return r < 0 ? r : set_region(e, in->region);
+        return r < 0 ? r : set_region(e, in->region, in->is_region_meant);
 }
 
 int environment_new(const struct environment_input *in, struct environment **ret) {

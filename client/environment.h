@@ -26,13 +26,14 @@ struct environment_input {
         const char *token;   /* NULL: only the file is named */
         const char *token_path;
         const char *region;     /* "" when the profile has none */
+        bool is_region_meant;   /* it goes before what the environment has: the profile was named */
         const char *expiration; /* NULL when not known */
 };
 
 struct environment;
 
 /* Works the list out from @in and from what the process's own environment has now. Returns 0, -ENOMEM,
- * or -EINVAL when the profile's name cannot stand in an address. */
+ * or -EINVAL for a profile without a name. */
 int environment_new(const struct environment_input *in, struct environment **ret);
 struct environment *environment_free(struct environment *e);
 DEFINE_FREEP(struct environment, environment)

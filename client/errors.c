@@ -10,26 +10,35 @@
 #define VAULT   "org.mfad.Vault."
 #define VARLINK "org.varlink.service."
 
-#define NEXT_UNLOCK "mfactl unlock"
-#define NEXT_INIT   "mfactl init"
-#define NEXT_STATUS "mfactl status"
-#define NEXT_LIST   "mfactl key list"
+#define NEXT_UNLOCK   "mfactl unlock"
+#define NEXT_INIT     "mfactl init"
+#define NEXT_STATUS   "mfactl status"
+#define NEXT_LIST     "mfactl key list"
+#define NEXT_TEST     "mfactl key test"
+#define NEXT_PROFILES "mfactl profiles"
 
 static const struct errors_entry entries[] = {
         {CONTROL "Sealed", EXIT_CODE_LOCKED, NEXT_UNLOCK},
         {CONTROL "NoVault", EXIT_CODE_VAULT, NEXT_INIT},
         {CONTROL "UnknownKey", EXIT_CODE_VAULT, NEXT_LIST},
-        {CONTROL "UnknownProfile", EXIT_CODE_FAILURE, NEXT_LIST},
-        {CONTROL "RoleProfile", EXIT_CODE_FAILURE, NULL},
+        {CONTROL "UnknownProfile", EXIT_CODE_FAILURE, NEXT_PROFILES},
+        {CONTROL "UnusableProfile", EXIT_CODE_FAILURE, NEXT_PROFILES},
+        {CONTROL "NotARole", EXIT_CODE_FAILURE, NEXT_PROFILES},
         {CONTROL "NoMfaSerial", EXIT_CODE_FAILURE, NEXT_INIT},
         {CONTROL "Locked", EXIT_CODE_LOCKED, NEXT_UNLOCK},
         {CONTROL "WrongCode", EXIT_CODE_CODE_REFUSED, NEXT_UNLOCK},
         {CONTROL "CodeUsed", EXIT_CODE_CODE_REFUSED, NEXT_UNLOCK},
         {CONTROL "WrongSerial", EXIT_CODE_AWS, NEXT_INIT},
-        {CONTROL "KeyRefused", EXIT_CODE_AWS, NEXT_LIST},
+        {CONTROL "KeyRefused", EXIT_CODE_AWS, NEXT_TEST},
+        {CONTROL "WrongSecret", EXIT_CODE_AWS, NEXT_TEST},
+        {CONTROL "Expired", EXIT_CODE_LOCKED, NEXT_UNLOCK},
         {CONTROL "ClockWrong", EXIT_CODE_AWS, "timedatectl set-ntp true"},
         {CONTROL "Throttled", EXIT_CODE_AWS, NEXT_UNLOCK},
         {CONTROL "Denied", EXIT_CODE_AWS, NULL},
+        {CONTROL "Duration", EXIT_CODE_AWS, NULL},
+        {CONTROL "RegionDisabled", EXIT_CODE_AWS, NULL},
+        {CONTROL "BadPolicy", EXIT_CODE_AWS, NULL},
+        {CONTROL "ServerError", EXIT_CODE_AWS, NEXT_STATUS},
         {CONTROL "Unreachable", EXIT_CODE_AWS, NEXT_UNLOCK},
         {CONTROL "OutcomeUnknown", EXIT_CODE_AWS, NEXT_UNLOCK},
         {CONTROL "BadAnswer", EXIT_CODE_AWS, NEXT_STATUS},
@@ -62,21 +71,50 @@ const struct errors_entry *errors_find(const char *error) {
         return NULL;
 }
 
-enum exit_code errors_service(const char *error, const json_t *parameters) {
+size_t errors_n(void) {
+        return ELEMENTSOF(entries);
+}
+
+const struct errors_entry *errors_at(size_t i) {
+        return i < ELEMENTSOF(entries) ? &entries[i] : NULL;
+}
+
+enum exit_code errors_worse(enum exit_code a, enum exit_code b) {
+        /* from the best to the worst: what passes by itself, what a code mends, what needs thought */
+        static const enum exit_code order[] = {
+                EXIT_CODE_OK,           EXIT_CODE_BUSY,  EXIT_CODE_LOCKED,
+                EXIT_CODE_CODE_REFUSED, EXIT_CODE_AWS,   EXIT_CODE_FAILURE,
+                EXIT_CODE_VAULT,        EXIT_CODE_USAGE, EXIT_CODE_NOT_RUNNING,
+        };
+
+        for (size_t i = ELEMENTSOF(order); i-- > 0;)
+                if (order[i] == a || order[i] == b)
+                        return order[i];
+        return a;
+}
+
+enum exit_code errors_service_of(const char *name, const char *error, const json_t *parameters) {
         const struct errors_entry *entry = errors_find(error);
         const char *message = json_string_value(json_object_get(parameters, "message"));
         const char *parameter = json_string_value(json_object_get(parameters, "parameter"));
+        const char *between = name ? ": " : "";
 
+        name = name ? name : "";
         if (message)
-                output_error("%s", message);
+                output_error("%s%s%s", name, between, message);
         else if (parameter)
-                output_error("the daemon does not accept \"%s\" (%s)", parameter, error);
+                output_error("%s%sthe daemon does not accept \"%s\" (%s)", name, between, parameter,
+                             error);
         else
-                output_error("the daemon answers %s", error);
+                output_error("%s%sthe daemon answers %s", name, between, error);
 
         if (entry && entry->next && !(message && strstr(message, "mfactl ")))
                 output_hint("run: %s", entry->next);
         return entry ? entry->code : EXIT_CODE_FAILURE;
+}
+
+enum exit_code errors_service(const char *error, const json_t *parameters) {
+        return errors_service_of(NULL, error, parameters);
 }
 
 static void say_not_running(const char *program) {

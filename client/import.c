@@ -63,7 +63,7 @@ enum exit_code import_choose(struct import *i, char *const words[], int n_words)
                 return choose_words(i, words, n_words);
 
         for (size_t p = 0; p < aws_config_n_profiles(i->config); p++) {
-                const char *name = aws_config_profile_name(i->config, p);
+                const char *name = aws_config_at(i->config, p)->name;
                 struct aws_plain_key key;
                 char question[512];
                 enum exit_code code;
@@ -206,7 +206,7 @@ enum exit_code import_add(struct link *vault, const json_t *status, const char *
 
 enum exit_code import_store(struct import *i, const json_t *status) {
         for (size_t k = 0; k < i->n_keys; k++) {
-                struct aws_profile profile = {0};
+                const struct aws_profile *profile;
                 struct aws_plain_key key;
                 enum exit_code code;
 
@@ -214,9 +214,10 @@ enum exit_code import_store(struct import *i, const json_t *status) {
                         continue; /* typed, and stored then */
                 if (aws_config_plain_key(i->config, i->keys[k].name, &key) < 0)
                         continue; /* it was there when it was chosen */
-                (void)aws_config_profile(i->config, i->keys[k].name, &profile); /* "" else */
+                profile = aws_config_find(i->config, i->keys[k].name);
                 code = import_add(i->vault, status, i->keys[k].name, key.access_key_id,
-                                  key.secret_key, profile.mfa_serial, i->is_unattended);
+                                  key.secret_key, profile ? profile->mfa_serial : "",
+                                  i->is_unattended);
                 if (code != EXIT_CODE_OK)
                         return code;
         }

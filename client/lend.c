@@ -5,7 +5,7 @@ json_t *lend_parameters(const char *profile) {
         return profile ? json_pack("{ss}", "profile", profile) : NULL;
 }
 
-enum exit_code lend(struct link *control, const char *profile, json_t **ret) {
+enum exit_code lend(struct link *control, const char *profile, json_t **ret, json_t **ret_region) {
         static const char *const fields[] = {"access_key_id", "secret_access_key", "session_token",
                                              "expiration"};
         json_auto_t *answer = NULL;
@@ -23,5 +23,7 @@ enum exit_code lend(struct link *control, const char *profile, json_t **ret) {
                         return EXIT_CODE_FAILURE;
                 }
         *ret = json_incref(creds);
+        if (ret_region)
+                *ret_region = json_incref(json_object_get(answer, "region"));
         return EXIT_CODE_OK;
 }

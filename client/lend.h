@@ -7,5 +7,6 @@
 
 /* {"profile": @profile}, or NULL for the default profile. */
 json_t *lend_parameters(const char *profile);
-/* mfad's credentials for @profile (NULL: the default one), complete. */
-enum exit_code lend(struct link *control, const char *profile, json_t **ret);
+/* mfad's credentials for @profile (NULL: the default one), complete. @ret_region: the profile's region,
+ * a JSON string or null; NULL: not wanted. */
+enum exit_code lend(struct link *control, const char *profile, json_t **ret, json_t **ret_region);

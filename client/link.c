@@ -9,8 +9,8 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#define CONNECT_SEC 5
-#define READ_LEN    4096
+#define CONNECT_MSEC 5000
+#define READ_LEN     4096
 
 struct link {
         int fd; /* negative after a failure */
@@ -35,10 +35,11 @@ static int check_server(int fd) {
 }
 
 /* Connects to @name in the runtime directory, which must be ours. Returns a descriptor. */
-static int connect_to(const char *name) {
+static int connect_to(const char *name, unsigned patience_msec) {
         struct sockaddr_un address = {.sun_family = AF_UNIX};
         _cleanup_(fd_closep) int dir_fd = -EBADF, fd = -EBADF;
-        struct timeval patience = {.tv_sec = CONNECT_SEC};
+        struct timeval patience = {.tv_sec = patience_msec / 1000,
+                                   .tv_usec = patience_msec % 1000 * 1000};
         struct fs_places places;
         int r;
 
@@ -67,13 +68,13 @@ static int connect_to(const char *name) {
         return r < 0 ? r : TAKE_FD(fd);
 }
 
-int link_open(const char *socket, struct link **ret) {
+static int open_link(const char *socket, unsigned patience_msec, struct link **ret) {
         _cleanup_(fd_closep) int fd = -EBADF;
         struct link *l;
 
         if (is_under_sudo())
                 return -EPERM;
-        fd = connect_to(socket);
+        fd = connect_to(socket, patience_msec);
         if (fd < 0)
                 return fd;
         l = calloc(1, sizeof(*l));
@@ -83,6 +84,10 @@ int link_open(const char *socket, struct link **ret) {
         l->in = BUF_INIT(VARLINK_OUT_MAX);
         *ret = l;
         return 0;
+}
+
+int link_open(const char *socket, struct link **ret) {
+        return open_link(socket, CONNECT_MSEC, ret);
 }
 
 struct link *link_free(struct link *l) {
@@ -231,10 +236,8 @@ static int call(struct link *l, const char *method, json_t *parameters, bool mor
         return receive(l, deadline, ret_error, ret, ret_continues);
 }
 
-int link_call(struct link *l, const char *method, json_t *parameters, unsigned timeout_sec,
-              char ret_error[LINK_ERROR_MAX], json_t **ret) {
-        uint64_t deadline =
-                timeout_sec == 0 ? USEC_INFINITY : clock_boot_usec() + timeout_sec * USEC_PER_SEC;
+static int call_once(struct link *l, const char *method, json_t *parameters, uint64_t deadline,
+                     char *ret_error, json_t **ret) {
         bool continues = false;
         int r;
 
@@ -248,6 +251,14 @@ int link_call(struct link *l, const char *method, json_t *parameters, unsigned t
         return r;
 }
 
+int link_call(struct link *l, const char *method, json_t *parameters, unsigned timeout_sec,
+              char ret_error[LINK_ERROR_MAX], json_t **ret) {
+        uint64_t deadline =
+                timeout_sec == 0 ? USEC_INFINITY : clock_boot_usec() + timeout_sec * USEC_PER_SEC;
+
+        return call_once(l, method, parameters, deadline, ret_error, ret);
+}
+
 int link_call_more(struct link *l, const char *method, json_t *parameters,
                    char ret_error[LINK_ERROR_MAX], json_t **ret, bool *ret_continues) {
         return call(l, method, parameters, /* more= */ true, USEC_INFINITY, ret_error, ret,
@@ -256,4 +267,13 @@ int link_call_more(struct link *l, const char *method, json_t *parameters,
 
 int link_next(struct link *l, char ret_error[LINK_ERROR_MAX], json_t **ret, bool *ret_continues) {
         return receive(l, USEC_INFINITY, ret_error, ret, ret_continues);
+}
+
+int link_ask(const char *socket, const char *method, unsigned patience_msec, json_t **ret) {
+        uint64_t deadline = clock_boot_usec() + patience_msec * USEC_PER_MSEC;
+        _cleanup_(link_freep) struct link *l = NULL;
+        char error[LINK_ERROR_MAX];
+        int r = open_link(socket, patience_msec, &l);
+
+        return r < 0 ? r : call_once(l, method, NULL, deadline, error, ret);
 }

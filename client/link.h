@@ -30,3 +30,7 @@ int link_call(struct link *l, const char *method, json_t *parameters, unsigned t
 int link_call_more(struct link *l, const char *method, json_t *parameters,
                    char ret_error[LINK_ERROR_MAX], json_t **ret, bool *ret_continues);
 int link_next(struct link *l, char ret_error[LINK_ERROR_MAX], json_t **ret, bool *ret_continues);
+
+/* One call by itself, for whoever would rather have no answer than wait: connection and answer take at
+ * most @patience_msec together. Returns as link_call(), but an error's name is not told. */
+int link_ask(const char *socket, const char *method, unsigned patience_msec, json_t **ret);

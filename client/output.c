@@ -88,6 +88,10 @@ int output_filter(const char *text, bool utf8, struct buf *ret) {
         return 0;
 }
 
+int output_safe(const char *text, struct buf *ret) {
+        return output_filter(text, terminal.is_utf8, ret);
+}
+
 static const char *style_code(enum output_style style) {
         switch (style) {
         case OUTPUT_PLAIN: return "";
@@ -110,7 +114,7 @@ static void _printf_(4, 0)
                 text = NULL; /* its value is undefined after a failure */
                 return;
         }
-        (void)output_filter(text, terminal.is_utf8, &safe); /* what is beyond the limit is cut */
+        (void)output_safe(text, &safe); /* what is beyond the limit is cut */
         /* a stream that takes nothing is found by output_close() */
         (void)fprintf(to, "%s%s%s", is_styled ? style_code(style) : "", buf_text(&safe),
                       is_styled ? "\x1b[0m" : "");

@@ -31,6 +31,8 @@ bool output_error_is_terminal(void); /* stderr */
  * character, and every byte that is not UTF-8, shown as \xNN or \uNNNN; without @utf8 every byte
  * beyond ASCII. Errors as buf_put(). */
 int output_filter(const char *text, bool utf8, struct buf *ret);
+/* The same, with what the locale says. */
+int output_safe(const char *text, struct buf *ret);
 
 /* To stdout, as it stands: no newline is added. */
 void output_say(enum output_style style, const char *format, ...) _printf_(2, 3);

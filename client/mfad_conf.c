@@ -1,0 +1,117 @@
+#include "client/mfad_conf.h"
+#include "common/buf.h"
+#include "common/fs.h"
+#include "common/ini.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define DROPINS "mfad.conf.d"
+
+/* The setting @key in @conf, or NULL: it is none of ours. */
+static char *setting(struct mfad_conf *conf, const char *key) {
+        return strcmp(key, "aws_config_file") == 0        ? conf->aws_config_file
+               : strcmp(key, "aws_credentials_file") == 0 ? conf->aws_credentials_file
+                                                          : NULL;
+}
+
+static int on_entry(const struct ini_entry *entry, void *userdata, const char **ret_what) {
+        char *value;
+
+        (void)ret_what; /* nothing is an error here */
+        if (!entry->key || strcmp(entry->section, "mfad") != 0)
+                return 0;
+        value = setting(userdata, entry->key);
+        if (value && entry->value[0] == '/' && strlen(entry->value) < PATH_LEN_MAX)
+                strcpy(value, entry->value);
+        return 0;
+}
+
+static void read_file(const char *path, struct mfad_conf *conf) {
+        _cleanup_(buf_clear) struct buf text = BUF_INIT(MFAD_CONF_MAX);
+        struct ini_error error;
+
+        if (fs_read_file(path, &text) >= 0) /* missing or unreadable: it says nothing */
+                (void)ini_parse(buf_text(&text), text.len, on_entry, conf, &error);
+}
+
+static int is_dropin(const struct dirent *entry) {
+        size_t n = strlen(entry->d_name);
+
+        return n > 5 && entry->d_name[0] != '.' && strcmp(entry->d_name + n - 5, ".conf") == 0;
+}
+
+int mfad_conf_read(const struct fs_places *places, struct mfad_conf *ret) {
+        char dir[PATH_LEN_MAX], path[PATH_LEN_MAX];
+        struct dirent **entries = NULL;
+        struct mfad_conf conf = {0};
+        int n, r;
+
+        r = fs_join(path, sizeof(path), places->config, "mfad.conf");
+        if (r >= 0)
+                r = fs_join(dir, sizeof(dir), places->config, DROPINS);
+        if (r < 0)
+                return r;
+        read_file(path, &conf);
+        n = scandir(dir, &entries, is_dropin, alphasort); /* in the "C" locale, as mfad does */
+        for (int i = 0; i < n; i++) {
+                if (i < MFAD_CONF_DROPINS_MAX &&
+                    fs_join(path, sizeof(path), dir, entries[i]->d_name) == 0)
+                        read_file(path, &conf);
+                free(entries[i]);
+        }
+        free(entries);
+        *ret = conf;
+        return 0;
+}
+
+/* One line of the INI file, unless @value is "". */
+static int put(struct buf *b, const char *key, const char *value) {
+        size_t n = strlen(value);
+
+        if (n == 0)
+                return 0;
+        if (value[0] != '/' || value[n - 1] == ' ' || !text_is_printable(value, PATH_LEN_MAX - 1))
+                return -EINVAL;
+        return buf_printf(b, "%s = %s\n", key, value);
+}
+
+/* The drop-ins' directory, made when it is not there. Returns a descriptor. */
+static int open_dropins(const struct fs_places *places, const char *dir) {
+        int fd = fs_open_private_dir(places->config, /* create= */ true);
+
+        /* one that others may look into is no secret: mfad reads it all the same */
+        if (fd < 0 && fd != -EPERM)
+                return fd;
+        (void)fd_close(fd);
+        if (mkdir(dir, 0700) < 0 && errno != EEXIST)
+                return -errno;
+        fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        return fd < 0 ? -errno : fd;
+}
+
+int mfad_conf_write(const struct fs_places *places, const struct mfad_conf *conf,
+                    char ret_path[PATH_LEN_MAX]) {
+        _cleanup_(buf_clear) struct buf text = BUF_INIT(MFAD_CONF_MAX);
+        _cleanup_(fd_closep) int fd = -EBADF;
+        char dir[PATH_LEN_MAX];
+        int r;
+
+        ret_path[0] = '\0';
+        r = fs_join(dir, sizeof(dir), places->config, DROPINS);
+        if (r >= 0)
+                r = fs_join(ret_path, PATH_LEN_MAX, dir, MFAD_CONF_DROPIN);
+        if (r >= 0)
+                r = buf_puts(&text, "# written by mfactl init, from AWS_CONFIG_FILE and "
+                                    "AWS_SHARED_CREDENTIALS_FILE\n[mfad]\n");
+        if (r >= 0)
+                r = put(&text, "aws_config_file", conf->aws_config_file);
+        if (r >= 0)
+                r = put(&text, "aws_credentials_file", conf->aws_credentials_file);
+        if (r < 0)
+                return r;
+        fd = open_dropins(places, dir);
+        return fd < 0 ? fd : fs_replace_file(fd, MFAD_CONF_DROPIN, buf_text(&text), text.len, 0600);
+}

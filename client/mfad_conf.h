@@ -1,0 +1,26 @@
+/* mfad_conf.h - the two settings of mfad.conf that mfactl needs: which AWS files mfad reads.
+ * Owns:  the drop-in MFAD_CONF_DROPIN.
+ * Calls: ini.h, fs.h.
+ * Limit: MFAD_CONF_MAX bytes a file, MFAD_CONF_DROPINS_MAX drop-ins.
+ * What is wrong with the files is for mfad to say, which does not start then: here it counts as not there. */
+#pragma once
+#include "common/encode.h"
+#include "common/macros.h"
+
+#define MFAD_CONF_MAX         ((size_t)64 * 1024)
+#define MFAD_CONF_DROPINS_MAX 64
+#define MFAD_CONF_DROPIN      "aws-files.conf"
+
+struct fs_places;
+
+struct mfad_conf { /* "" for what no file says */
+        char aws_config_file[PATH_LEN_MAX];
+        char aws_credentials_file[PATH_LEN_MAX];
+};
+
+/* mfad.conf, then its drop-ins in the order of their names. Returns 0 or -ENAMETOOLONG. */
+int mfad_conf_read(const struct fs_places *places, struct mfad_conf *ret);
+/* Replaces the drop-in by one with these settings ("" ones are left out); its path is in @ret_path, also
+ * after a failure. Returns 0; -EINVAL for a path that mfad.conf cannot hold; another negative errno. */
+int mfad_conf_write(const struct fs_places *places, const struct mfad_conf *conf,
+                    char ret_path[PATH_LEN_MAX]);
