@@ -4,11 +4,12 @@ import time
 import uuid
 from xml.sax.saxutils import escape
 
+from awssim import roles
 from awssim.model import AwsError
+from awssim.roles import validation
 
 STS = ('sts', '2011-06-15', 'https://sts.amazonaws.com/doc/2011-06-15/')
 IAM = ('iam', '2010-05-08', 'https://iam.amazonaws.com/doc/2010-05-08/')
-ROLE_ARN = re.compile(r'arn:aws[a-z-]*:iam::(\d{12}):role/([\w+=,.@/-]*?)([\w+=,.@-]{1,64})')
 
 
 def iso(seconds):
@@ -53,11 +54,6 @@ def credentials_element(credential):
                             ('SessionToken', credential.token), ('Expiration', iso(credential.expires))])
 
 
-def validation(value, member, constraint):
-    return AwsError(400, 'ValidationError', f"1 validation error detected: Value '{value}' at '{member}' "
-                    f'failed to satisfy constraint: Member must {constraint}')
-
-
 def duration_of(params, default, maximum):
     text = params.get('DurationSeconds', str(default))
     if not re.fullmatch(r'-?\d{1,9}', text):
@@ -87,45 +83,24 @@ def get_session_token(model, caller, params):
     has_mfa = 'SerialNumber' in params or 'TokenCode' in params or model.options['mfa_needed']
     if has_mfa:
         model.check_mfa(caller.user, params.get('SerialNumber'), params.get('TokenCode'))
-    bought = model.hand_out('session', caller.user, caller.arn, caller.user_id, duration, has_mfa)
+    bought = model.hand_out('session', caller, caller.arn, caller.user_id, duration, has_mfa)
     return [credentials_element(bought)]
 
 
-def check_role(model, caller, params, arn, has_mfa):
-    denied = AwsError(403, 'AccessDenied', f'User: {caller.arn} is not authorized to perform: '
-                      f'sts:AssumeRole on resource: {arn}')
-    if model.roles is None:
-        return 43200
-    role = model.roles.get(arn)
-    if role is None or role.get('external_id') != params.get('ExternalId') and role.get('external_id'):
-        raise denied
-    if role.get('needs_mfa') and not has_mfa:
-        raise denied
-    return role.get('max_sec', 3600)
-
-
 def assume_role(model, caller, params):
-    arn, name = params.get('RoleArn', ''), params.get('RoleSessionName', '')
-    match = ROLE_ARN.fullmatch(arn)
-    if not match:
-        raise AwsError(400, 'ValidationError', f'{arn} is invalid')
-    if not re.fullmatch(r'[\w+=,.@-]{2,64}', name, re.ASCII):
-        raise validation(name, 'roleSessionName', r'satisfy regular expression pattern: [\w+=,.@-]*')
+    asked = roles.Asked(params, caller)
     duration = duration_of(params, 3600, 43200)
     check_mfa_form(params)
     gives_mfa = 'SerialNumber' in params or 'TokenCode' in params
-    if caller.kind == 'role' and duration > 3600:
-        raise AwsError(400, 'ValidationError', 'The requested DurationSeconds exceeds the 1 hour session '
-                       'limit for roles assumed by role chaining.')
-    maximum = check_role(model, caller, params, arn, caller.has_mfa or gives_mfa)
-    if duration > (3600 if caller.kind != 'long-term' else maximum):
-        raise AwsError(400, 'ValidationError', 'The requested DurationSeconds exceeds the '
-                       'MaxSessionDuration set for this role.')
+    maximum = roles.check_role(model, caller, asked, caller.has_mfa or gives_mfa)
+    roles.check_duration(caller, duration, maximum)
     if gives_mfa:
         model.check_mfa(caller.user, params.get('SerialNumber'), params.get('TokenCode'))
-    role_id = 'AROAIOSFODNN7EXAMPLE1:' + name
-    assumed = f'arn:aws:sts::{match[1]}:assumed-role/{match[3]}/{name}'
-    bought = model.hand_out('role', caller.user, assumed, role_id, duration, gives_mfa)
+    role_id = 'AROAIOSFODNN7EXAMPLE1:' + asked.name
+    assumed = f'arn:{asked.partition}:sts::{asked.account}:assumed-role/{asked.match[4]}/{asked.name}'
+    bought = model.hand_out('role', caller, assumed, role_id, duration, gives_mfa)
+    bought.principal, bought.account = asked.arn, asked.account
+    bought.source_identity, bought.transitive_tags = asked.source_identity, asked.transitive_tags
     return [credentials_element(bought),
             ('AssumedRoleUser', [('AssumedRoleId', role_id), ('Arn', assumed)])]
 

@@ -11,7 +11,10 @@ from cryptography.x509.oid import NameOID
 
 DAY = datetime.timedelta(days=1)
 NAMES = [x509.DNSName('localhost'), x509.IPAddress(ipaddress.ip_address('127.0.0.1')),
-         x509.IPAddress(ipaddress.ip_address('::1'))]
+         x509.IPAddress(ipaddress.ip_address('::1')),
+         # for what comes through a proxy under AWS's own names
+         x509.DNSName('*.amazonaws.com'), x509.DNSName('*.us-east-1.amazonaws.com'),
+         x509.DNSName('*.eu-west-1.amazonaws.com'), x509.DNSName('signin.aws.amazon.com')]
 WRONG_NAMES = [x509.DNSName('wrong.example')]
 # RFC 5280 section 4.2.1.3: an authority must say this, and Python from 3.13 on looks
 CA_USAGE = x509.KeyUsage(digital_signature=False, content_commitment=False, key_encipherment=False,

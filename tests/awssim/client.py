@@ -130,6 +130,14 @@ class AwsSim:
     def log(self, action=None):
         return [e for e in self.ask('GET', '/log') if action in (None, e['action'])]
 
+    def counts(self, action='AssumeRole', outcome=None):
+        """{role: calls}; the role of other actions is None. @outcome: "ok", an error's code, or any."""
+        found = {}
+        for name, role, how, count in self.ask('GET', '/counts'):
+            if name == action and outcome in (None, how):
+                found[role] = found.get(role, 0) + count
+        return found
+
     def connections(self, listener=None):
         return [c for c in self.ask('GET', '/connections') if listener in (None, c['listener'])]
 

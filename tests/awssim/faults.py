@@ -1,7 +1,7 @@
 """Faults on request: what a broken, slow or hostile AWS does.
 
 A fault is {"action": "GetSessionToken" | ... | "*" | "connect", "kind": ..., "count": 1, ...}; a
-negative count lasts until /reset. Kinds, with the further fields in brackets:
+negative count lasts until /reset; with "role" it is for this RoleArn only. Kinds, with the further fields in brackets:
 
  instead of an answer, before the request is looked at (an MFA code stays unused):
    500 503 429 throttle throttle503 access_denied wrong_code wrong_serial invalid_token expired_token
@@ -12,8 +12,10 @@ negative count lasts until /reset. Kinds, with the further fields in brackets:
  the request is done in full, and the body is changed:
    garbage  html  empty  truncated  missing_field [field]  empty_field [field]  change_field [field, text]
    double_field [field]  doctype  bomb  deep [depth]  long_text [len]  no_namespace  fraction
-   bad_expiration [text]  bad_charset  gzip  latin1  wrong_content_type
+   bad_expiration [text]  bad_charset  gzip  latin1  wrong_content_type  body [text]
    wrong_date [text; "none" leaves the header out]  double_date [text]
+ the answer, good or bad, looks like that of another service (services.py):
+   like_localstack  like_minio  like_ceph  like_prefixed
  with the action "connect", before TLS: reset  hang [sec]
 """
 import asyncio
@@ -23,6 +25,7 @@ import re
 import socket
 import struct
 
+from awssim import services
 from awssim.model import AwsError
 
 INSTEAD = {
@@ -61,8 +64,10 @@ class Faults:
     def reset(self):
         self.waiting.clear()
 
-    def take(self, action):
+    def take(self, action, role=None):
         for fault in self.waiting:
+            if fault.get('role') not in (None, role):
+                continue
             if fault['action'] == action or (fault['action'] == '*' and action != 'connect'):
                 fault['count'] -= 1
                 if fault['count'] == 0:
@@ -139,6 +144,8 @@ def change_body(fault, answer):
         answer.set('Content-Encoding', 'gzip')
     elif kind == 'wrong_content_type':
         answer.set('Content-Type', 'application/json')
+    elif kind == 'body':
+        answer.body = fault['text'].encode()
 
 
 def change(fault, answer):
@@ -228,8 +235,8 @@ async def send(fault, answer, writer):
         await send_huge(writer, answer, kind == 'huge_chunked')
 
 
-KINDS = set(INSTEAD) | WIRE | {
+KINDS = set(INSTEAD) | WIRE | services.KINDS | {
     'error', 'delay', 'redirect', 'http10', 'continue', 'garbage', 'html', 'empty', 'truncated',
     'missing_field', 'empty_field', 'change_field', 'double_field', 'doctype', 'bomb', 'deep', 'long_text',
     'no_namespace', 'fraction', 'bad_expiration', 'bad_charset', 'gzip', 'latin1', 'wrong_content_type',
-    'wrong_date', 'double_date'}
+    'wrong_date', 'double_date', 'body'}

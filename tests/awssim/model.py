@@ -2,20 +2,24 @@
 
 The configuration file (JSON; everything but `users` has a default):
 
-  {"account": "123456789012",
-   "users": [{"name": "alice",
+  {"account": "123456789012", "partition": "aws",
+   "users": [{"name": "alice", "account": "...", "partition": "...",
               "keys": [{"id": "AKIA...", "secret": "...", "active": true}],
               "mfa": [{"serial": "arn:aws:iam::123456789012:mfa/alice", "seed": "BASE32"}],
               "deny": ["iam:ListMFADevices"]}],
    "roles": {"arn:aws:iam::123456789012:role/Admin":
-             {"external_id": "x", "max_sec": 43200, "needs_mfa": true}},
+             {"external_id": "x", "max_sec": 43200, "needs_mfa": true,
+              "trusts": ["arn:aws:iam::123456789012:user/alice", "arn:aws:iam::123456789012:role/First"]}},
    "options": {...}}
 
-Without "roles" every role may be assumed. The options and their defaults are in OPTIONS.
+A user's account and partition are those at the top unless said otherwise. Without "roles" every role may be
+assumed, without "trusts" by everybody. The options and their defaults are in OPTIONS.
 """
 import base64
 import json
+import mmap
 import secrets
+import struct
 import time
 
 from awssim import totp
@@ -28,6 +32,8 @@ OPTIONS = {
     'request_id': 'alternate',      # in errors: "plain", "metadata" or "alternate"
     'token_len': 800,               # of session tokens
     'clock_offset': 0,              # AWS's clock minus ours, in seconds
+    'clock_file': None,             # microseconds to add to that, as 8 bytes that may change at any time
+    'disabled_regions': [],         # where the account has not activated STS
 }
 
 
@@ -55,41 +61,50 @@ class Device:
 
 
 class User:
-    def __init__(self, account, name, entry):
-        self.name = name
-        self.arn = entry.get('arn', f'arn:aws:iam::{account}:user/{name}')
+    def __init__(self, config, entry):
+        self.name = name = entry['name']
+        self.account = entry.get('account', config.get('account', '123456789012'))
+        self.partition = entry.get('partition', config.get('partition', 'aws'))
+        self.arn = entry.get('arn', f'arn:{self.partition}:iam::{self.account}:user/{name}')
         self.id = 'AIDA' + base64.b32encode(name.encode().ljust(10, b'x'))[:17].decode().replace('=', 'A')
         self.deny = set(entry.get('deny', []))
         self.devices = [Device(d['serial'], d['seed']) for d in entry.get('mfa', [])]
 
 
 class Credential:
-    """kind: "long-term", "session" (GetSessionToken) or "role" (AssumeRole)."""
+    """kind: "long-term", "session" (GetSessionToken) or "role" (AssumeRole). parent: what bought it.
+    principal: whom a role's "trusts" would name."""
 
-    def __init__(self, kind, key_id, secret, user, arn, user_id):
+    def __init__(self, kind, key_id, secret, user, arn, user_id, parent=None):
         self.kind, self.id, self.secret, self.user = kind, key_id, secret, user
-        self.arn, self.user_id = arn, user_id
+        self.arn, self.user_id, self.parent, self.principal = arn, user_id, parent, user.arn
+        self.partition, self.account = user.partition, user.account
         self.token, self.expires, self.has_mfa, self.active = None, None, False, True
+        self.source_identity, self.transitive_tags = None, {}
+
+    def is_active(self):
+        """A session ends with its key; a role's credentials live on."""
+        return self.active and (self.kind != 'session' or self.parent.is_active())
 
 
 class Model:
     def __init__(self, config):
         self.config = config
-        self.account = config.get('account', '123456789012')
         self.options = dict(OPTIONS)
+        self.moved_clock = None
         self.credentials = {}
         self.users = {}
         self.reset()
 
     def reset(self):
         """As at the start: nothing handed out, no code used, options as configured."""
-        self.options.update(OPTIONS)
+        self.set_options(OPTIONS)
         self.set_options(self.config.get('options', {}))
         self.roles = self.config.get('roles')
         self.credentials.clear()
         self.users.clear()
         for entry in self.config['users']:
-            user = User(self.account, entry['name'], entry)
+            user = User(self.config, entry)
             self.users[user.name] = user
             for key in entry.get('keys', []):
                 credential = Credential('long-term', key['id'], key['secret'], user, user.arn, user.id)
@@ -101,9 +116,18 @@ class Model:
         if unknown:
             raise ValueError(f"unknown options: {', '.join(sorted(unknown))}")
         self.options.update(options)
+        if 'clock_file' in options:
+            self.moved_clock = self.map_clock(options['clock_file'])
+
+    def map_clock(self, path):
+        if path is None:
+            return None
+        with open(path, 'rb') as f:
+            return mmap.mmap(f.fileno(), 8, prot=mmap.PROT_READ)
 
     def now(self):
-        return time.time() + self.options['clock_offset']
+        moved_usec = struct.unpack('=q', self.moved_clock[:8])[0] if self.moved_clock else 0
+        return time.time() + self.options['clock_offset'] + moved_usec / 1e6
 
     def device(self, serial):
         for user in self.users.values():
@@ -126,10 +150,10 @@ class Model:
             raise AwsError(403, 'AccessDenied',
                            'MultiFactorAuthentication failed with invalid MFA one time pass code. ')
 
-    def hand_out(self, kind, user, arn, user_id, duration_sec, has_mfa):
+    def hand_out(self, kind, parent, arn, user_id, duration_sec, has_mfa):
         key_id = 'ASIA' + base64.b32encode(secrets.token_bytes(10)).decode()
         secret = base64.b64encode(secrets.token_bytes(30)).decode()
-        credential = Credential(kind, key_id, secret, user, arn, user_id)
+        credential = Credential(kind, key_id, secret, parent.user, arn, user_id, parent)
         credential.token = base64.b64encode(secrets.token_bytes(self.options['token_len'] * 3 // 4)).decode()
         credential.has_mfa = has_mfa
         # AWS gives whole seconds; rounding down never promises more life than there is

@@ -1,8 +1,9 @@
 """The listeners: STS and IAM over HTTPS and HTTP, and the tests' own door, `admin`.
 
-admin: GET /now /log /connections /totp?serial=S · POST /fault /reset /options /key (JSON bodies)
+admin: GET /now /log /counts /connections /totp?serial=S · POST /fault /reset /options /key (JSON bodies)
 """
 import asyncio
+import collections
 import json
 import os
 import resource
@@ -12,7 +13,7 @@ import ssl
 import time
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
-from awssim import answers, certificates, faults, http, model, signature, totp
+from awssim import answers, certificates, faults, http, model, services, signature, signin, totp
 
 BACKLOG = 1024
 HANDSHAKE_SEC = 30
@@ -55,21 +56,47 @@ class Server:
         params = self.parameters(request)
         action = params.get('Action', '')
         entry.update(action=action, serial=params.get('SerialNumber'), code=params.get('TokenCode'),
-                     duration=params.get('DurationSeconds'), role=params.get('RoleArn'))
+                     duration=params.get('DurationSeconds'), role=params.get('RoleArn'), params=params)
         known = answers.ACTIONS.get(action)
         if not known or params.get('Version') != known[0][1]:
             raise model.AwsError(400, 'InvalidAction', f'Could not find operation {action} for version '
                                  f"{params.get('Version', 'NO_VERSION_SPECIFIED')}")
         (service, _, _), operation = known
-        fault = entry['fault'] = self.faults.take(action)
+        fault = entry['fault'] = self.faults.take(action, params.get('RoleArn'))
         error = faults.instead(fault) if fault else None
         if error:
             raise error
         credential, region = signature.check(self.model, request, service)
-        entry.update(key_id=credential.id, credential=credential.kind, service=service, region=region)
+        entry.update(key_id=credential.id, credential=credential.kind, service=service, region=region,
+                     caller=credential.arn)
+        if service == 'sts' and region in self.model.options['disabled_regions']:
+            raise model.AwsError(403, 'RegionDisabledException', 'STS is not activated in this region for account:'
+                                 f'{credential.account}. Your account administrator can activate STS in this region '
+                                 'using the IAM Console.')
         return operation(self.model, credential, params)
 
+    def signin(self, request, entry):
+        """The console's own endpoint, which knows no XML."""
+        entry['action'] = signin.ACTION
+        try:
+            params = signin.parameters(request)
+            fault = entry['fault'] = self.faults.take(signin.ACTION)
+            error = faults.instead(fault) if fault else None
+            if error:
+                raise signin.Refused(error.status, error.message)
+            body = signin.answer(self.model, params, entry)
+            answer = http.Answer(200, body, 'application/json')
+            entry['outcome'] = 'ok'
+        except signin.Refused as e:
+            answer = http.Answer(e.status, e.page(), 'text/html')
+            entry['outcome'] = entry['message'] = e.reason
+        entry['status'] = answer.status
+        answer.headers[:0] = [('Date', http.date(self.model.now()))]
+        return answer
+
     def answer(self, request, entry):
+        if urlsplit(request.target).path == signin.PATH:
+            return self.signin(request, entry)
         request_id = entry['request_id']
         try:
             result = self.perform(request, entry)
@@ -91,7 +118,7 @@ class Server:
         """Returns False when the connection is to be closed."""
         started = time.monotonic()
         entry = {'time': time.time(), 'listener': listener, 'tls': listener != 'http', 'action': None,
-                 'key_id': None, 'serial': None, 'code': None, 'fault': None, 'outcome': None,
+                 'key_id': None, 'role': None, 'serial': None, 'code': None, 'fault': None, 'outcome': None,
                  'request_id': answers.new_request_id(), 'host': request.header('host'),
                  'user_agent': request.header('user-agent'), 'headers': request.headers,
                  'body': request.body.decode('latin-1')}
@@ -101,6 +128,8 @@ class Server:
         fault = entry['fault']
         if fault:
             faults.change(fault, answer)
+            if fault['kind'] in services.KINDS:
+                services.dress(fault['kind'], answer, self.model)
             entry['status'] = answer.status
             if fault['kind'] == 'delay':
                 await asyncio.sleep(fault.get('sec', 1))
@@ -121,6 +150,8 @@ class Server:
             return {'now': self.model.now()}
         if asked == ('GET', '/log'):
             return self.log
+        if asked == ('GET', '/counts'):
+            return self.counts()
         if asked == ('GET', '/connections'):
             return self.connections
         if asked == ('GET', '/totp'):
@@ -136,6 +167,11 @@ class Server:
         else:
             raise ValueError(f"no such request: {' '.join(asked)}")
         return {}
+
+    def counts(self):
+        """[action, role, outcome, how often]: what a long log comes to."""
+        found = collections.Counter((e['action'], e.get('role'), e['outcome']) for e in self.log)
+        return [[*what, count] for what, count in found.items()]
 
     def reset(self, given):
         """Everything as at the start; {"keep": true} forgets the log and the faults only."""

@@ -76,9 +76,17 @@ def check_scope(scope, stamp, service):
     return region
 
 
-def find_credential(model, key_id, headers):
+def partition_of(region):
+    """As botocore's partitions.json has it."""
+    named = {'cn': 'aws-cn', 'us-gov': 'aws-us-gov', 'eusc': 'aws-eusc', 'us-iso': 'aws-iso', 'us-isob': 'aws-iso-b',
+             'us-isof': 'aws-iso-f', 'eu-isoe': 'aws-iso-e'}
+    return named.get(re.match(r'(us-gov|us-iso[bf]?|eu-isoe|[a-z]+|)', region)[0], 'aws')
+
+
+def find_credential(model, key_id, headers, region):
+    """@region: as it stands in the signature. A partition knows nothing of another one's keys."""
     credential = model.credentials.get(key_id)
-    if not credential or not credential.active:
+    if not credential or not credential.is_active() or credential.partition != partition_of(region):
         raise AwsError(403, 'InvalidClientTokenId', 'The security token included in the request is invalid.')
     if headers.get('x-amz-security-token') != credential.token:
         raise AwsError(403, 'InvalidClientTokenId', 'The security token included in the request is invalid.')
@@ -119,7 +127,7 @@ def check(model, request, service):
         if name not in signed:
             raise mismatch(f"'{name}' must be a 'SignedHeader' in the AWS Authorization.")
 
-    credential = find_credential(model, key_id, found)
+    credential = find_credential(model, key_id, found, ''.join(scope[1:2]))
     check_date(stamp, model.now())
     region = check_scope(scope, stamp, service)
     claimed = found.get('x-amz-content-sha256')

@@ -12,8 +12,6 @@ compares every body. Tables show medians.
 """
 import argparse
 import os
-import resource
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -24,6 +22,8 @@ TESTS = os.path.dirname(HERE)
 sys.path[:0] = [os.path.join(TESTS, 'integration'), TESTS]
 
 from awssim.client import AwsSim  # noqa: E402
+from bench_roles import measure_roles  # noqa: E402
+from figures import median, memory_kib, on_cpu_sec, pin, say, troubles, verdict  # noqa: E402
 from mfadtest import web  # noqa: E402
 from mfadtest.build import Build  # noqa: E402
 from mfadtest.processes import wait_until  # noqa: E402
@@ -42,45 +42,18 @@ CASES = [
     ('one request each, 256 at a time', False, 256, 20000, 1.5, None),
 ]
 
-troubles = []
-
-
-def say(text=''):
-    print(text, flush=True)
-
-
-def verdict(value, at_most=None, at_least=None):
-    if at_most is not None and value > at_most:
-        return f'  MISSES its target: at most {at_most}'
-    if at_least is not None and value < at_least:
-        return f'  MISSES its target: at least {at_least}'
-    return ''
-
-
-def pin(pid, cpu):
-    if os.cpu_count() > 1:
-        os.sched_setaffinity(pid, {cpu})
-
-
-def on_cpu_sec(pid):
-    with open(f'/proc/{pid}/schedstat', encoding='ascii') as f:
-        return int(f.read().split()[0]) / 1e9
-
-
-def median(values):
-    return statistics.median(values)
-
 
 class Tools:
     """The two C programs, compiled for this run, and the bytes that they use."""
 
-    def __init__(self, folder, stack):
+    def __init__(self, folder, stack, path='/'):
         self.folder, self.stack = folder, stack
+        os.makedirs(folder, exist_ok=True)
         for name in ('bare-server', 'load'):
             subprocess.run(['cc', '-O2', '-Wall', '-Wextra', '-D_GNU_SOURCE', '-o', os.path.join(folder, name),
                             os.path.join(HERE, name + '.c')], check=True)
         for is_keep in (True, False):
-            request = web.request_bytes('/', stack.port, stack.token, close=not is_keep)
+            request = web.request_bytes(path, stack.port, stack.token, close=not is_keep)
             answer = web.exchange(stack.port, request)
             assert answer.status == 200, answer
             self.write(self.name('request', is_keep), request)
@@ -128,7 +101,7 @@ def measure_http(tools, stack, rounds):
     bare, bare_port = tools.bare_server()
     pin(stack.front.pid, SERVER_CPU)
     say(f'\nHTTP: {rounds} rounds, medians; ratios are mfad : bare epoll server')
-    say(f'{"":33}{"req/s":>9}{"bare":>9}{"ratio":>7}{"CPU µs":>9}{"bare":>7}{"ratio":>7}{"slowest ms":>12}')
+    show_head()
     try:
         for name, is_keep, connections, requests, cpu_max, rate_min in CASES:
             ours, theirs = [], []
@@ -144,6 +117,27 @@ def measure_http(tools, stack, rounds):
         bare.wait()
 
 
+def measure_one_role(folder, stack, path, rounds):
+    """An answer for a role, beside the bare server."""
+    tools = Tools(os.path.join(folder, 'role'), stack, path)
+    bare, bare_port = tools.bare_server()
+    pin(stack.front.pid, SERVER_CPU)
+    ours, theirs = [], []
+    try:
+        for _ in range(rounds):
+            theirs.append(tools.load(bare.pid, bare_port, True, 16, 60000))
+            ours.append(tools.load(stack.front.pid, stack.port, True, 16, 60000))
+    finally:
+        bare.kill()
+        bare.wait()
+    show_head()
+    show_case('a role, 16 keep-alive connections', ours, theirs, 1.4, None)
+
+
+def show_head():
+    say(f'{"":33}{"req/s":>9}{"bare":>9}{"ratio":>7}{"CPU µs":>9}{"bare":>7}{"ratio":>7}{"slowest ms":>12}')
+
+
 def show_case(name, ours, theirs, cpu_max, rate_min):
     rate, cpu = median([o[0] for o in ours]), median([o[1] for o in ours])
     bare_rate, bare_cpu = median([t[0] for t in theirs]), median([t[1] for t in theirs])
@@ -152,17 +146,6 @@ def show_case(name, ours, theirs, cpu_max, rate_min):
     note = verdict(cpu_ratio, at_most=cpu_max) + verdict(rate_ratio, at_least=rate_min)
     say(f'{name:33}{rate:9.0f}{bare_rate:9.0f}{rate_ratio:7.2f}{cpu:9.1f}{bare_cpu:7.1f}{cpu_ratio:7.2f}'
         f'{max(o[2] for o in ours):12.1f}{note}')
-
-
-def memory_kib(pid):
-    """(RSS, PSS, written by it alone), or None: of a process that is not dumpable only root may know.
-    PSS depends on who else has the same libraries open; the last figure does not."""
-    try:
-        with open(f'/proc/{pid}/smaps_rollup', encoding='ascii') as f:
-            values = {line.split(':')[0]: int(line.split()[1]) for line in f if line.endswith('kB\n')}
-        return values['Rss'], values['Pss'], values['Private_Dirty']
-    except PermissionError:
-        return None
 
 
 def show_memory(when, stack):
@@ -258,9 +241,7 @@ def measure_unlock(stack, times):
 def measure_crowd(stack, count):
     """First requests that all arrive while the code is being sent to STS."""
     simulator = stack.simulator
-    # for the connections of this process; the programs run with what they were given
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    web.raise_descriptor_limit()
     with stack.control() as c:
         c.call('Lock')
     simulator.reset(keep=True)
@@ -297,6 +278,13 @@ def bench(stack, folder, quick):
     measure_unlock(stack, 5 if quick else 20)
     measure_crowd(stack, 500)
     measure_start(stack, 5 if quick else 20)
+    bare, bare_port = tools.bare_server()
+    try:
+        measure_roles(stack.build, stack.simulator, folder, quick, bare_port,
+                      lambda roles, path: measure_one_role(folder, roles, path, 2 if quick else 7))
+    finally:
+        bare.kill()
+        bare.wait()
 
 
 def main():

@@ -1,7 +1,7 @@
 /* fuzz-aws-answer.c - any bytes as AWS's answer: no crash, and never more than mfad would accept.
  * Owns:  nothing.
  * Calls: daemon/fetch/aws_answer.h, common/fetch_proto.h as the judge.
- * Limit: the first byte says what was asked: '1' to '3' an operation, anything else an error's body. */
+ * Limit: the first byte says what was asked: '1' to '4' an operation, anything else an error's body. */
 #include "common/buf.h"
 #include "common/fetch_proto.h"
 #include "common/secret.h"
@@ -16,7 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 
         if (secret_arena_open() < 0 || size < 1 || size > 64 * 1024)
                 return 0;
-        if (data[0] >= '1' && data[0] <= '3')
+        if (data[0] >= '1' && data[0] <= '4')
                 r = aws_answer_read((enum aws_op)(data[0] - '0'), data + 1, size - 1, &a);
         else
                 r = aws_answer_read_error(data + 1, size - 1, &a);

@@ -20,6 +20,10 @@ static void check_same(const struct buf *b, const uint8_t *data, size_t size) {
 static void check_texts(const struct fetch_answer *a) {
         assert(text_is_printable(a->text, FETCH_TEXT_MAX));
         assert(!strpbrk(a->aws_code, "\"\\") && !strpbrk(a->user_arn, "\"\\"));
+        if (a->signin_token) {
+                assert(a->outcome == FETCH_OK && secret_len(a->signin_token) > 0);
+                assert(text_is_graph(secret_reveal(a->signin_token), SIGNIN_TOKEN_MAX));
+        }
         if (!a->creds)
                 return;
         assert(a->outcome == FETCH_OK && text_is_access_key_id(a->creds->access_key_id));
@@ -37,6 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         if (size > FETCH_PACKET_MAX)
                 return 0;
         if (fetch_request_decode(data, size, &q) == 0) {
+                assert(q.proxy[0] == '\0' || text_is_proxy(q.proxy));
                 assert(fetch_request_encode(&q, &b) == 0);
                 check_same(&b, data, size);
         }

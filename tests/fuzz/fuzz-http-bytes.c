@@ -47,9 +47,10 @@ int endpoint_answer(struct endpoint *e, struct endpoint_request *request,
         return answer(connection, 403, "no");
 }
 
-int endpoint_refuse(struct endpoint *e, struct MHD_Connection *connection,
-                    enum http_refusal refusal) {
+int endpoint_refuse(struct endpoint *e, const struct endpoint_request *request,
+                    struct MHD_Connection *connection, enum http_refusal refusal) {
         (void)e;
+        (void)request;
         return answer(connection, http_refusal_text(refusal)->status, "no");
 }
 
@@ -121,9 +122,9 @@ static bool ends_head(const struct line *l) {
 }
 
 static bool path_is_good(const struct line *path) {
-        char text[300] = "";
+        char text[2000] = "";
 
-        if (path->len < 1 || path->len > 256)
+        if (path->len < 1 || path->len >= sizeof(text))
                 return false;
         memcpy(text, path->p, path->len);
         if (strlen(text) != path->len || strstr(text, "//") || strstr(text, ".."))
@@ -133,7 +134,9 @@ static bool path_is_good(const struct line *path) {
                         return false;
         if (strcmp(text, "/") == 0 || strcmp(text, "/healthz") == 0)
                 return true;
-        return strncmp(text, "/profile/", 9) == 0 && text[9] && strlen(text + 9) <= 128;
+        if (strncmp(text, "/role-arn/", 10) == 0)
+                return text[10] && strlen(text + 10) <= 1765;
+        return strncmp(text, "/profile/", 9) == 0 && text[9] && strlen(text + 9) <= 384;
 }
 
 static bool is_blank(char c) {
@@ -293,7 +296,7 @@ static size_t exchange(const uint8_t *cuts, size_t n_cuts, const char *sent, siz
         int fds[2];
 
         assert(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) == 0);
-        serve(h, fds[0], (struct sockaddr *)&peer, sizeof(peer));
+        serve(h, fds[0], (struct sockaddr *)&peer, sizeof(peer), 0);
         for (size_t i = 0; i <= n_cuts; i++) {
                 size_t to =
                         i < n_cuts ? (size_t)(cuts[2 * i] | cuts[2 * i + 1] << 8) % (len + 1) : len;

@@ -37,9 +37,30 @@ static void check_head(const struct http_head *head) {
         must(head->n_headers <= 32, "too many headers");
         must(matches(&head->method, "^GET$", 0), "method");
         must(matches(&head->version, "^HTTP/1\\.[01]$", 0), "version");
-        must(matches(&head->path, "^/[A-Za-z0-9._~/:=,@+-]{0,255}$", 0), "path");
+        must(head->path.len <= 1775 && matches(&head->path, "^/[A-Za-z0-9._~/:=,@+-]*$", 0),
+             "path");
         must(!matches(&head->path, "//|\\.\\.", 0), "path with // or ..");
-        must(matches(&head->path, "^/(healthz|profile/.{1,128})?$", 0), "route");
+}
+
+/* The routes, and that what was taken for the name is all that follows. */
+static void check_route(const struct http_head *head, const struct http_call *call) {
+        static const struct {
+                const char *path;
+                size_t prefix_len, name_len_max;
+        } routes[] = {
+                [HTTP_ROUTE_DEFAULT] = {"^/$", 1, 0},
+                [HTTP_ROUTE_PROFILE] = {"^/profile/.+$", 9, 384},
+                [HTTP_ROUTE_ROLE_ARN] = {"^/role-arn/.+$", 10, 1765},
+                [HTTP_ROUTE_HEALTH] = {"^/healthz$", 8, 0},
+        };
+
+        must(call->route >= 0 && call->route < ELEMENTSOF(routes), "known route");
+        must(matches(&head->path, routes[call->route].path, 0), "route");
+        must(call->name.len == head->path.len - routes[call->route].prefix_len, "name's length");
+        must(call->name.len <= routes[call->route].name_len_max, "name too long");
+        must(call->name.len == 0 ||
+                     call->name.text == head->path.text + routes[call->route].prefix_len,
+             "name's place");
 }
 
 static void check_headers(const struct http_head *head, const struct http_call *call) {
@@ -113,6 +134,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         }
         if (http_guard(&head, PORT, &call) == HTTP_OK) {
                 check_head(&head);
+                check_route(&head, &call);
                 check_headers(&head, &call);
         }
         return 0;

@@ -10,6 +10,7 @@
 #include "common/signer_proto.h"
 #include "daemon/signer/code_memory.h"
 #include "daemon/signer/sign.h"
+#include "daemon/signer/vault_file.h"
 #include "daemon/signer/vault_keys.h"
 
 #include <arpa/inet.h>
@@ -25,6 +26,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct vault_keys *keys;
 static struct code_memory *codes;
+static struct secret *kek;
+static struct wrap wrapping;
 static char used[CODES_MAX][MFA_SERIAL_MAX + 8];
 static size_t n_used;
 
@@ -35,8 +38,12 @@ static void set_up(void) {
         if (!keys) {
                 log_open("fuzz", (enum log_level)0); /* a refusal a line would be gigabytes */
                 if (secret_arena_open() < 0 || vault_keys_new(&keys) < 0 ||
-                    vault_keys_put(keys, &info, SECRET_KEY, strlen(SECRET_KEY), 0) < 0)
+                    vault_keys_put(keys, &info, SECRET_KEY, strlen(SECRET_KEY), 0) < 0 ||
+                    secret_copy("0123456789abcdef0123456789abcdef", VAULT_KEK_LEN, &kek) < 0)
                         abort();
+                wrapping = (struct wrap){.kek = kek,
+                                         .vault_id = (const uint8_t *)"the-vault's-id-!",
+                                         .boot_id = "01234567-89ab-cdef-0123-456789abcdef"};
         }
         codes = code_memory_free(codes);
         if (code_memory_new(-EBADF, &codes) < 0)
@@ -93,6 +100,45 @@ static void judge_session_token(const char *body, const struct aws_call *call) {
         note_code(call, /* is_used= */ true);
 }
 
+/* Only what AssumeRole has beside the code: each once but for lists, and encoded throughout. */
+static void judge_role_parameters(const char *text) {
+        static const char *const names[] = {
+                "RoleArn=", "RoleSessionName=",   "ExternalId=",  "SourceIdentity=",
+                "Policy=",  "PolicyArns.member.", "Tags.member.", "TransitiveTagKeys.member."};
+        unsigned seen[ELEMENTSOF(names)] = {0};
+
+        for (; text; text = strchr(text, '&')) {
+                size_t i = 0;
+
+                text += *text == '&';
+                while (i < ELEMENTSOF(names) && strncmp(text, names[i], strlen(names[i])) != 0)
+                        i++;
+                must(i < ELEMENTSOF(names));
+                seen[i]++;
+                for (const char *p = text; *p && *p != '&'; p++)
+                        must(strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                    "0123456789-._~%=",
+                                    *p) != NULL);
+        }
+        must(seen[0] == 1 && seen[1] == 1 && seen[2] <= 1 && seen[3] <= 1 && seen[4] <= 1);
+        must(seen[5] <= 10 && seen[6] <= 100 && seen[7] <= 50);
+}
+
+static void judge_assume_role(const char *body, const struct aws_call *call) {
+        unsigned duration = 0;
+        char code[7] = "", serial[3 * MFA_SERIAL_MAX + 1] = "";
+        int at = 0;
+
+        must(sscanf(body,
+                    "Action=AssumeRole&Version=2011-06-15&DurationSeconds=%u&"
+                    "SerialNumber=%768[^&]&TokenCode=%6[0-9]&%n",
+                    &duration, serial, code, &at) == 3);
+        must(duration >= 900 && duration <= 43200 && strlen(code) == 6 && strlen(serial) >= 9);
+        must(at > 0);
+        judge_role_parameters(body + at);
+        note_code(call, /* is_used= */ true);
+}
+
 static void judge_signed(const struct signer_answer *a, const struct signer_request *q,
                          bool is_open) {
         const char *body = buf_text(&a->request.body), *headers = buf_text(&a->request.headers);
@@ -103,9 +149,21 @@ static void judge_signed(const struct signer_answer *a, const struct signer_requ
              NULL); /* now, give or take a day */
         if (strncmp(body, "Action=GetSessionToken&", 23) == 0)
                 judge_session_token(body, &q->call);
+        else if (strncmp(body, "Action=AssumeRole&", 18) == 0)
+                judge_assume_role(body, &q->call);
         else
                 must(strcmp(body, "Action=ListMFADevices&Version=2010-05-08") == 0 ||
                      strcmp(body, "Action=GetCallerIdentity&Version=2011-06-15") == 0);
+}
+
+/* Only what is open wraps; and what was wrapped comes back, whoever asks. */
+static void judge_wrapped(const struct signer_answer *a, const struct signer_request *q,
+                          bool is_open) {
+        _cleanup_(secret_freep) struct secret *back = NULL;
+
+        must(is_open && q->type == SIGNER_REQUEST_WRAP);
+        must(wrap_open(&wrapping, a->wrapped, &back) == 0);
+        must(memcmp(secret_reveal(back), q->blob_key, SIGNER_BLOB_KEY_LEN) == 0);
 }
 
 static void judge(const struct buf *answer, const struct signer_request *q, bool is_open) {
@@ -119,6 +177,11 @@ static void judge(const struct buf *answer, const struct signer_request *q, bool
         case SIGNER_ANSWER_SIGNED: judge_signed(&a, q, is_open); break;
         case SIGNER_ANSWER_REFUSED: break;
         case SIGNER_ANSWER_DONE: note_code(&q->call, /* is_used= */ false); break;
+        case SIGNER_ANSWER_WRAPPED: judge_wrapped(&a, q, is_open); break;
+        case SIGNER_ANSWER_UNWRAPPED:
+                must(is_open && q->type == SIGNER_REQUEST_UNWRAP);
+                must(a.blob_key && secret_len(a.blob_key) == SIGNER_BLOB_KEY_LEN);
+                break;
         }
 }
 
@@ -126,6 +189,7 @@ static void try_packet(const uint8_t *data, size_t size, bool is_open) {
         _cleanup_(buf_clear) struct buf answer = BUF_INIT(SIGNER_PACKET_MAX);
         struct sign_context context = {.vault = is_open ? VAULT_OPEN : VAULT_SEALED,
                                        .keys = is_open ? keys : NULL,
+                                       .wrap = is_open ? wrapping : (struct wrap){0},
                                        .codes = codes,
                                        .now_sec = NOW};
         struct signer_request q = {0};
@@ -142,7 +206,8 @@ static void try_packet(const uint8_t *data, size_t size, bool is_open) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         bool is_open;
 
-        if (size == 0)
+        /* what a request says may come back in the answer */
+        if (size == 0 || memmem(data, size, SECRET_KEY, strlen(SECRET_KEY)))
                 return 0;
         set_up();
         is_open = data[0] & 1;

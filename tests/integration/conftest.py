@@ -92,11 +92,12 @@ def vault_template(build, running_simulator):
 
 @pytest.fixture
 def make_stack(request, build, simulator, vault_template):
-    """make_stack(with_vault=True, **options): a Stack that is not started; all are judged at the end."""
+    """make_stack(with_vault=True, **options): a Stack that is not started; all are judged at the end.
+    @kind, @aws, @template: another class, another simulator, another vault."""
     stacks = []
 
-    def make(with_vault=True, **options):
-        stacks.append(Stack(build, simulator, vault_template if with_vault else None, **options))
+    def make(with_vault=True, kind=Stack, aws=simulator, template=vault_template, **options):
+        stacks.append(kind(build, aws, template if with_vault else None, **options))
         return stacks[-1]
 
     yield make

@@ -36,9 +36,10 @@ def test_name_that_does_not_resolve(open_stack):
 
 
 @pytest.mark.parametrize('kind, reason', [
-    ('500', 'outcome_unknown'), ('503', 'outcome_unknown'), ('throttle503', 'throttled'),
+    ('500', 'server_error'), ('503', 'server_error'), ('throttle503', 'throttled'),
     ('throttle', 'throttled'), ('429', 'throttled'),
     ('access_denied', 'denied'), ('wrong_serial', 'wrong_serial'), ('invalid_token', 'key_refused'),
+    ('expired_token', 'expired'), ('region_disabled', 'region_disabled'),
     ('close', 'outcome_unknown'), ('reset', 'outcome_unknown'), ('short_body', 'outcome_unknown'),
     ('garbage', 'bad_answer'), ('html', 'bad_answer'), ('empty', 'bad_answer'),
     ('missing_field', 'bad_answer'), ('doctype', 'bad_answer'), ('bomb', 'bad_answer'),
@@ -47,7 +48,7 @@ def test_name_that_does_not_resolve(open_stack):
 def test_fault_is_named_and_nothing_is_retried_or_stored(open_stack, kind, reason):
     open_stack.simulator.fault(kind, 'GetSessionToken', count=-1)
     done = unlock(open_stack)
-    assert done.code in (client.AWS, client.CODE_REFUSED), done
+    assert done.code == (client.LOCKED if reason == 'expired' else client.AWS), done
     assert len(open_stack.posts()) == 1
     assert failure(open_stack) == reason
     assert done.err.strip()

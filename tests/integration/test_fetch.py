@@ -79,6 +79,109 @@ def test_devices_and_identity(run, sim):
     assert (a.arn, a.account) == ('arn:aws:iam::123456789012:user/alice', '123456789012')
 
 
+def assume_role(run, sim, **more):
+    """(the session's credentials, the answer): a role is assumed with what a code bought."""
+    session = buy(run, sim).creds
+    return session, run(packet=fetch.request(fetch.ASSUME_ROLE, sim.url, session, sim.ca_file, **more))
+
+
+def test_role(run, sim):
+    _, a = assume_role(run, sim)
+    assert (a.outcome, a.was_sent, a.http_status, a.text) == ('ok', True, 200, '')
+    assert a.arn == 'arn:aws:sts::123456789012:assumed-role/Admin/mfad-me-here'
+    assert a.creds['id'].startswith('ASIA') and abs(a.creds['expiration'] - a.date - 3600) < 3
+    chained = run(packet=fetch.request(fetch.ASSUME_ROLE, sim.url, a.creds, sim.ca_file,
+                                       role='arn:aws:iam::123456789012:role/Next'))
+    assert chained.outcome == 'ok' and chained.creds['id'] != a.creds['id']
+
+
+def test_role_refused(run, sim):
+    sim.fault('access_denied', 'AssumeRole')
+    _, a = assume_role(run, sim)
+    assert (a.outcome, a.http_status, a.aws_code, a.creds, a.arn) == ('aws_error', 403, 'AccessDenied', None, '')
+
+
+@pytest.mark.parametrize('kind', ['missing_field', 'empty_field', 'double_field', 'bad_charset', 'bad_expiration'])
+def test_bad_roles(run, sim, kind):
+    sim.fault(kind, 'AssumeRole')
+    _, a = assume_role(run, sim)
+    assert (a.outcome, a.creds, a.arn) == ('bad_answer', None, ''), a
+
+
+SERVICES = {'like_localstack': ('LSIA', 'arn:aws:sts::123456789012:assumed-role/Admin/mfad-me-here'),
+            'like_minio': ('', ''),
+            'like_ceph': ('', 'arn:aws:sts::123456789012:assumed-role/Admin/mfad-me-here'),
+            'like_prefixed': ('key_', 'arn:aws:sts::123456789012:assumed-role/Admin/mfad-me-here')}
+
+
+@pytest.mark.parametrize('kind', sorted(SERVICES))
+def test_other_services(run, sim, kind):
+    """What they hand out is not only read but works: the second call is signed with it."""
+    sim.fault(kind, count=-1)
+    session, a = assume_role(run, sim)
+    start, arn = SERVICES[kind]
+    assert a.outcome == 'ok' and a.creds['id'].startswith(start) and a.arn == arn, a
+    assert session['id'].startswith(start) and abs(a.creds['expiration'] - a.date - 3600) < 3
+    identity = run(packet=fetch.request(CALL, sim.url, a.creds, sim.ca_file))
+    assert identity.arn == 'arn:aws:sts::123456789012:assumed-role/Admin/mfad-me-here'
+    assert run(fetch.LIST_MFA_DEVICES).serials == [sim.serial()]
+
+
+@pytest.mark.parametrize('kind', sorted(SERVICES))
+def test_errors_of_other_services(run, sim, kind):
+    sim.fault(kind, count=-1)
+    a = run(fetch.GET_SESSION_TOKEN, serial=sim.serial(), code='000000')
+    assert (a.outcome, a.http_status, a.aws_code) == ('aws_error', 403, 'AccessDenied')
+    assert a.text == 'MultiFactorAuthentication failed with invalid MFA one time pass code.'
+
+
+# the console's sign-in
+
+def sign_in(run, sim, creds, **more):
+    return run(packet=fetch.signin_request(sim.url, creds, sim.ca_file, **more))
+
+
+def test_signin_token(run, sim):
+    _, role = assume_role(run, sim)
+    a = sign_in(run, sim, role.creds, duration=43200)
+    assert (a.outcome, a.was_sent, a.http_status, a.text, a.creds) == ('ok', True, 200, '', None), a
+    assert len(a.signin_token) == 800
+    entry, = sim.log('getSigninToken')
+    assert (entry['outcome'], entry['credential'], entry['key_id']) == ('ok', 'role', role.creds['id'])
+    assert {name.lower() for name, _ in entry['headers']} == {'host', 'user-agent', 'content-type', 'content-length'}
+
+
+def test_signin_refused(run, sim):
+    session, role = assume_role(run, sim)
+    refused = 'HTTP status 400: HTTP Status 400 - Invalid credentials parameter'
+    for creds in (session, {**role.creds, 'secret': 'other'}):
+        a = sign_in(run, sim, creds)
+        assert (a.outcome, a.was_sent, a.http_status, a.aws_code, a.text) == ('aws_error', True, 400, '', refused)
+        assert a.signin_token == ''
+    chained = run(packet=fetch.request(fetch.ASSUME_ROLE, sim.url, role.creds, sim.ca_file))
+    assert 'duration' in sign_in(run, sim, chained.creds, duration=3600).text
+    assert sign_in(run, sim, chained.creds).outcome == 'ok'
+
+
+@pytest.mark.parametrize('kind,more,words', [
+    ('html', {}, 'is not JSON'), ('empty', {}, 'is not JSON'), ('garbage', {}, 'is not JSON'),
+    ('truncated', {}, 'is not JSON'), ('gzip', {}, 'is not JSON'), ('huge', {}, 'is too big'),
+    ('redirect', {}, 'status 302'), ('body', {'text': '{"SigninToken":"a b"}'}, 'illegal SigninToken'),
+    ('body', {'text': '{"SigninToken":"a","SigninToken":"a"}'}, 'twice')])
+def test_bad_signin_answers(run, sim, kind, more, words):
+    _, role = assume_role(run, sim)
+    sim.fault(kind, 'getSigninToken', **more)
+    a = sign_in(run, sim, role.creds)
+    assert (a.outcome, a.was_sent, a.signin_token) == ('bad_answer', True, '') and words in a.text, a
+
+
+def test_signin_is_down(run, sim):
+    _, role = assume_role(run, sim)
+    sim.fault('503', 'getSigninToken')
+    a = sign_in(run, sim, role.creds)
+    assert (a.outcome, a.http_status, a.aws_code) == ('aws_error', 503, '') and 'temporary failure' in a.text
+
+
 def test_plain_http_to_loopback(run, sim):
     a = run(CALL, url=sim.http_url)
     assert (a.outcome, a.is_date_verified) == ('ok', True)
@@ -420,6 +523,6 @@ def test_speed(run, sim):
 
 def test_packet_layout_is_the_one_of_the_header():
     """A guard for the driver itself: its encoder writes what fetch_proto.h says."""
-    packet = fetch.encode_request(3, 'https://a/', {'X': 'y'}, 'b', '/c')
+    packet = fetch.encode_request(3, 'https://a/', {'X': 'y'}, 'b', '/c', 'http://d:1')
     assert packet == b'\x03' + b''.join(struct.pack('<I', len(p)) + p for p in (
-        b'https://a/', b'X: y\n', b'b', b'/c'))
+        b'https://a/', b'X: y\n', b'b', b'/c', b'http://d:1'))

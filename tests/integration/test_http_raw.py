@@ -65,6 +65,10 @@ TABLE = [
     Request('NUL in the path', 404, first='GET /\0x HTTP/1.1', strict=0),
     Request('query', 404, first='GET /?profile=default HTTP/1.1'),
     Request('//', 404, first='GET //profile/default HTTP/1.1'),
+    Request('// in an ARN', 404, first='GET /role-arn/arn:aws:iam::123456789012:role//ops HTTP/1.1'),
+    Request('.. in an ARN', 404, first='GET /role-arn/arn:aws:iam::123456789012:role/../ops HTTP/1.1'),
+    Request('%2F in an ARN', 404, first='GET /role-arn/arn:aws:iam::123456789012:role%2Fops HTTP/1.1'),
+    Request('/role-arn/ and no ARN', 404, first='GET /role-arn/ HTTP/1.1'),
     Request('blank in the path', 404, first='GET /profile/a b HTTP/1.1', strict=400),
     Request('CRLF in the path', 400, first='GET /\r\nX: y HTTP/1.1', is_mhd=True),
 

@@ -19,7 +19,9 @@ from mfadtest.fake import PLAIN, FakeError
     (['unlock', '--passphrase-fd', '-1'], 'passphrase-fd'), (['unlock', '--json'], '--json'),
     (['lock', 'now'], 'too many'), (['exec'], 'COMMAND'), (['env', '--shell', 'cmd.exe'], 'powershell'),
     (['key', 'add'], 'NAME'), (['key', 'add', '-', '--key-stdin'], 'called'),
-    (['env', '--profile', 'my profile'], 'creds'),
+    (['env', '--profile', ''], 'name'), (['export'], '--to'), (['refresh', '--all', 'x'], '--all'),
+    (['creds', '--profile', b'\xff'], 'no name'), (['unlock', '--key', b'a\xff', '123456'], 'no name'),
+    (['refresh', b'\xff'], 'no profile'), (['console', '--destination', 'javascript:alert(1)'], 'https://'),
 ])
 def test_usage_errors(fake, arguments, word):
     done = fake.mfactl(*arguments)
@@ -32,8 +34,8 @@ def test_a_refused_argument_is_not_repeated(fake):
 
 
 @pytest.mark.parametrize('command', [
-    'init', 'unlock', 'lock', 'status', 'env', 'exec', 'creds', 'key import', 'key add', 'key list',
-    'key remove', 'vault passwd', 'vault seal', 'vault status'])
+    'init', 'unlock', 'lock', 'status', 'profiles', 'refresh', 'env', 'exec', 'creds', 'export', 'console',
+    'key import', 'key add', 'key list', 'key test', 'key remove', 'vault passwd', 'vault seal', 'vault status'])
 def test_every_command_has_help(fake, command):
     done = fake.mfactl(*command.split(), '--help')
     assert done.code == client.OK and done.out.startswith(f'mfactl {command}') and done.err == '', done
@@ -45,7 +47,7 @@ def test_every_command_has_help(fake, command):
     (['unlock'], 'open', '--code-stdin'), (['unlock', '123456'], 'sealed', '--passphrase-fd'),
     (['init'], 'open', '--yes'), (['init', '--yes'], 'none', '--passphrase-fd'),
     (['key', 'import'], 'open', '--yes'), (['key', 'import', 'default'], 'none', '--passphrase-fd'),
-    (['key', 'add', 'x'], 'open', '--key-stdin'), (['key', 'list'], 'sealed', '--passphrase-fd'),
+    (['key', 'add', 'x'], 'open', '--key-stdin'), (['key', 'list'], 'sealed', '--passphrase-fd'), (['key', 'test'], 'sealed', '--passphrase-fd'),
     (['key', 'remove', 'x'], 'open', '--yes'), (['vault', 'passwd'], 'open', '--passphrase-fd'),
 ])
 def test_without_a_terminal_the_missing_option_is_named(fake, arguments, state, option):
@@ -59,12 +61,20 @@ def test_without_a_terminal_the_missing_option_is_named(fake, arguments, state, 
 @pytest.mark.parametrize('name, code', [
     ('WrongCode', client.CODE_REFUSED), ('CodeUsed', client.CODE_REFUSED), ('Busy', client.BUSY),
     ('MustWait', client.BUSY), ('Throttled', client.AWS), ('Unreachable', client.AWS),
-    ('Denied', client.AWS), ('OutcomeUnknown', client.AWS), ('NoVault', client.VAULT),
+    ('Denied', client.AWS), ('ServerError', client.AWS), ('WrongSecret', client.AWS),
+    ('Expired', client.LOCKED), ('UnusableProfile', client.FAILURE), ('OutcomeUnknown', client.AWS), ('NoVault', client.VAULT),
     ('Internal', client.FAILURE), ('NeverHeardOf', client.FAILURE)])
 def test_errors_have_their_exit_codes(fake, name, code):
     fake.answers['Control.Unlock'] = FakeError(name, message='the reason')
     done = fake.mfactl('unlock', '123456')
     assert done.code == code and 'mfactl: the reason\n' in done.err and done.out == '', done
+
+
+def test_unlock_names_key_when_there_is_no_default(fake):
+    fake.answers['Control.Unlock'] = FakeError('UnknownProfile', message='there is no default profile')
+    done = fake.mfactl('unlock', '123456')
+    assert done.code == client.FAILURE and '--key' in done.err and 'not used' in done.err, done
+    assert '--key' not in fake.mfactl('unlock', '--key', 'x', '123456').err
 
 
 def test_unlock_without_vault_leads_to_init(fake):

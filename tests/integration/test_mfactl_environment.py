@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 from mfadtest import client
-from mfadtest.fake import CREDENTIALS, PLAIN, TOKEN, FakeError
+from mfadtest.fake import CREDENTIALS, PLAIN, TOKEN, FakeError, profile
 
 
 def printed(shell, text, before):
@@ -48,6 +48,17 @@ def test_env_survives_a_forgotten_quote(fake, shell):
     assert printed(shell, done.out, fake.environment)['AWS_EC2_METADATA_DISABLED'] == 'true'
 
 
+def test_files_of_mfads_configuration_are_ours_too(fake):
+    os.makedirs(os.path.join(fake.home, '.config', 'mfad', 'mfad.conf.d'))
+    path = fake.write('other', '[profile work]\nregion = eu-north-1\n')
+    fake.write('.config/mfad/mfad.conf', '[mfad]\naws_config_file = /nonexistent\nport = 4000\n')
+    fake.write('.config/mfad/mfad.conf.d/a.conf', f'[mfad]\naws_config_file = {path}\n')
+    fake.write('.config/mfad/mfad.conf.d/b.txt', '[mfad]\naws_config_file = /nonexistent\n')
+    assert "AWS_REGION='eu-north-1'" in fake.mfactl('env').out
+    ours = fake.write('ours', '[profile work]\nregion = eu-south-1\n')
+    assert "AWS_REGION='eu-south-1'" in fake.mfactl('env', environment={'AWS_CONFIG_FILE': ours}).out
+
+
 def test_env_takes_the_shell_from_the_environment(fake):
     assert 'set -gx ' in fake.mfactl('env', environment={'SHELL': '/usr/bin/fish'}).out
     assert 'setenv ' in fake.mfactl('env', environment={'SHELL': '/bin/tcsh'}).out
@@ -82,20 +93,52 @@ def test_env_warns_of_a_key_that_shadows_us(fake):
     assert '[default]' not in done.err
 
 
-def test_env_holds_while_locked_but_not_for_unknown_profiles(fake):
-    fake.answers['Control.GetCredentials'] = FakeError('Locked', message='locked')
+def test_region_of_a_named_profile_goes_before_the_environments(fake):
+    fake.profiles = [profile('prod', 'role', region='eu-west-3')]
+    fake.answers['Control.GetCredentials'] = {'credentials': CREDENTIALS, 'region': 'eu-west-3'}
+    before = {'AWS_REGION': 'us-east-1', 'AWS_DEFAULT_REGION': 'us-east-2'}
+    for arguments in (['env', '--profile', 'prod', '--shell', 'sh'], ['exec', '--profile', 'prod', 'env', '-0']):
+        done = fake.mfactl(*arguments, environment=before)
+        after = printed('sh', done.out, before) if arguments[0] == 'env' else dict(
+            line.split('=', 1) for line in done.out.split('\0') if '=' in line)
+        assert (after['AWS_REGION'], after['AWS_DEFAULT_REGION']) == ('eu-west-3', 'eu-west-3'), arguments
+    done = fake.mfactl('exec', 'env', '-0', environment=before)
+    assert 'AWS_REGION=us-east-1' in done.out.split('\0')
+    assert 'AWS_REGION=eu-west-3' in fake.mfactl('exec', 'env', '-0').out.split('\0')
+
+
+@pytest.mark.parametrize('name', ['my profile', 'a/b', '..', 'é', "it's", '100%'])
+def test_every_name_has_an_address(fake, name):
+    fake.profiles = [profile(name, 'role')]
+    done = fake.mfactl('env', '--profile', name, '--shell', 'sh')
+    assert done.code == client.OK, done
+    address = printed('sh', done.out, fake.environment)['AWS_CONTAINER_CREDENTIALS_FULL_URI']
+    assert address == f'http://127.0.0.1:{fake.port}' + fake.profiles[0]['path']
+
+
+def test_env_holds_while_locked_but_not_for_unusable_profiles(fake):
+    fake.answers['Control.GetStatus'] = lambda p: fake.status(state='locked')
     done = fake.mfactl('env')
     assert done.code == client.OK and 'FULL_URI' in done.out and done.err == '', done
-    for name in ('UnknownProfile', 'RoleProfile'):
-        fake.answers['Control.GetCredentials'] = FakeError(name, message='the reason')
-        done = fake.mfactl('env', '--profile', 'x')
-        assert done.code == client.FAILURE and done.out == '' and 'the reason' in done.err, done
+    fake.profiles = [profile('work', state='locked'), profile('x', 'unusable', notice='the reason')]
+    assert fake.mfactl('env', '--profile', 'work').code == client.OK
+    done = fake.mfactl('env', '--profile', 'x')
+    assert done.code == client.FAILURE and done.out == '' and 'the reason' in done.err, done
+    done = fake.mfactl('env', '--profile', 'y')
+    assert done.code == client.FAILURE and done.out == '' and 'no profile "y"' in done.err, done
+
+
+def test_env_buys_nothing(fake):
+    """It stands in start-up files: no role is assumed for it, and no network waited for."""
+    fake.profiles = [profile('prod', 'role')]
+    for arguments in (['env'], ['env', '--profile', 'prod']):
+        assert fake.mfactl(*arguments).code == client.OK
+    assert not fake.called('Control.GetCredentials')
 
 
 def test_env_holds_while_sealed_when_nobody_knows_the_keys(fake):
-    fake.vault_state = 'sealed'
-    fake.answers['Control.GetCredentials'] = FakeError('UnknownProfile', message='no default profile')
-    done = fake.mfactl('env')
+    fake.vault_state, fake.profiles = 'sealed', []
+    done = fake.mfactl('env', '--profile', 'x')
     assert done.code == client.OK and 'FULL_URI' in done.out, done
 
 

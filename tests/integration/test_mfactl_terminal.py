@@ -41,10 +41,70 @@ def test_init_on_a_terminal_without_any_file(fake):
 
 def test_wrong_passphrase_may_be_tried_again(fake):
     fake.vault_state = 'sealed'
+    fake.answers['Control.GetStatus'] = lambda p: fake.status(sessions=[])
     t = fake.terminal('unlock')
     t.until('assphrase').send('wrong').until('cannot open').until('assphrase').send(fake.passphrase)
     t.until('MFA code').send('12345').until('six digits').until('MFA code').send('123 456')
     assert t.wait() == client.OK, t.screen
+
+
+def test_no_code_is_asked_for_when_the_passphrase_brings_the_session_back(fake):
+    fake.vault_state = 'sealed'
+    asked = []
+
+    def status(_):
+        """First mfad has not heard, then it is about to put sessions back, then they are there."""
+        asked.append(fake.status(vault='sealed', sessions=[]) if not asked else
+                     fake.status(restoring=len(asked) < 3, **({'sessions': []} if len(asked) < 3 else {})))
+        return asked[-1]
+
+    fake.answers['Control.GetStatus'] = status
+    t = fake.terminal('unlock')
+    t.until('assphrase').send(fake.passphrase).until('unlocked until').until('"work"; no code needed')
+    assert t.wait() == client.OK and 'MFA code' not in t.screen, t.screen
+    assert len(asked) == 4 and not fake.called('Control.Unlock')
+
+
+@pytest.mark.parametrize('arguments, state', [
+    (['--duration', '1h'], 'unlocked'),   # a new one is wanted
+    (['--key', 'home'], 'unlocked'),      # another one is wanted
+    ([], 'expiring'), ([], 'locked'),
+])
+def test_a_code_is_asked_for_all_the_same(fake, arguments, state):
+    fake.vault_state = 'sealed'
+    session, = fake.status()['sessions']
+    fake.answers['Control.GetStatus'] = lambda p: fake.status(sessions=[{**session, 'state': state}])
+    t = fake.terminal('unlock', *arguments)
+    t.until('assphrase').send(fake.passphrase).until('MFA code').send('123456')
+    assert t.wait() == client.OK, t.screen
+    assert len(fake.called('Control.Unlock')) == 1
+
+
+def test_an_open_vault_is_no_reason_not_to_ask(fake):
+    t = fake.terminal('unlock')
+    t.until('MFA code').send('123456')
+    assert t.wait() == client.OK, t.screen
+
+
+def test_unlock_asks_which_key_when_none_is_the_default(fake):
+    for name in ('home', 'work'):
+        fake.keys[name] = {'name': name, 'access_key_id': KEY_ID}
+    fake.answers['Control.GetStatus'] = lambda p: fake.status(default_key=None, sessions=[])
+    t = fake.terminal('unlock')
+    t.until('2  work').until('1 to 2: ').send('3').until('1 to 2: ').send('x').until('1 to 2: ').send('2')
+    t.until('MFA code').send('123456')
+    assert t.wait() == client.OK, t.screen
+    assert fake.called('Control.Unlock') == [{'code': '123456', 'key': 'work'}]
+    t = fake.terminal('unlock')
+    for _ in range(3):
+        t.until('1 to 2: ').send('')
+    assert t.until('--key').wait() == client.USAGE and len(fake.called('Control.Unlock')) == 1
+    # a name, a default or a single key leave no question
+    for arguments in (['unlock', '--key', 'home', '123456'], ['unlock', '123456']):
+        if '--key' not in arguments:
+            fake.answers['Control.GetStatus'] = lambda p: fake.status()
+        t = fake.terminal(*arguments)
+        assert t.wait() == client.OK and 'Number' not in t.screen, t.screen
 
 
 def test_older_vault_is_opened_only_on_a_word(fake):

@@ -8,6 +8,7 @@ import stat
 import struct
 import subprocess
 import time
+import urllib.parse
 
 import pytest
 from botocore.auth import SigV4Auth
@@ -17,8 +18,9 @@ from botocore.credentials import Credentials
 from mfadtest import memory
 from mfadtest.processes import wait_until
 from mfadtest.signer import (  # noqa: F401  (fixtures too)
-    GET_CALLER_IDENTITY, GET_SESSION_TOKEN, HOUR, KEY_ID, LIST_MFA_DEVICES, PASSPHRASE, SECRET, SERIAL, add_key,
-    binary, home, make_home, open_home, refusal, session_token)
+    ASSUME_ROLE, GET_CALLER_IDENTITY, GET_SESSION_TOKEN, GET_SIGNIN_TOKEN, HOUR, KEY_ID, LIST_MFA_DEVICES,
+    PASSPHRASE, ROLE, SECRET, SERIAL, add_key, assume_role, binary, home, make_home, open_home, refusal,
+    session_token)
 from mfadtest.varlink import VarlinkError
 
 
@@ -195,6 +197,55 @@ def test_signatures_are_aws_s(open_home):
         check_signature(sign.sign(GET_CALLER_IDENTITY, endpoint='http://127.0.0.1:4566', region='eu-west-3'), 'Action=')
 
 
+def test_a_role_is_signed_with_mfa(open_home):
+    role = dict(ROLE, external_id='id:1', source_identity='alice', policy='{"Version": "2012-10-17"}',
+                policy_arns='arn:aws:iam::aws:policy/One,arn:aws:iam::aws:policy/Two', tags='team=blue,stage=',
+                transitive_tags='team')
+    with open_home.sign_socket() as sign:
+        check_signature(assume_role(sign, '123456'), 'Action=AssumeRole&')
+        answer = assume_role(sign, '234567', duration=12 * HOUR, role=role)
+        check_signature(answer, 'Action=AssumeRole&')
+    assert dict(urllib.parse.parse_qsl(answer['body'], keep_blank_values=True, strict_parsing=True)) == {
+        'Action': 'AssumeRole', 'Version': '2011-06-15', 'RoleArn': role['arn'], 'DurationSeconds': '43200',
+        'RoleSessionName': role['session_name'], 'SerialNumber': SERIAL, 'TokenCode': '234567',
+        'ExternalId': 'id:1', 'SourceIdentity': 'alice', 'Policy': role['policy'],
+        'PolicyArns.member.1.arn': 'arn:aws:iam::aws:policy/One',
+        'PolicyArns.member.2.arn': 'arn:aws:iam::aws:policy/Two', 'Tags.member.1.Key': 'team',
+        'Tags.member.1.Value': 'blue', 'Tags.member.2.Key': 'stage', 'Tags.member.2.Value': '',
+        'TransitiveTagKeys.member.1': 'team'}
+
+
+def test_what_policy_refuses_of_roles(open_home):
+    refused = [dict(code=''), dict(serial=''), dict(serial='', code=''), dict(code='12345'), dict(duration=899),
+               dict(duration=12 * HOUR + 1), dict(duration=0), dict(role={}), dict(role={'arn': ROLE['arn']}),
+               dict(role=dict(ROLE, session_name='a b')), dict(role=dict(ROLE, arn='admin')),
+               dict(role=dict(ROLE, external_id='a&b')), dict(role=dict(ROLE, tags='team')),
+               dict(role=dict(ROLE, policy_arns='x')), dict(role=dict(ROLE, transitive_tags='a,,b')),
+               dict(role=dict(ROLE, policy='\x01')), dict(role=dict(ROLE, source_identity='a:b'))]
+    with open_home.sign_socket() as sign:
+        for change in refused:
+            answer = assume_role(sign, **{'code': '111111', **change})
+            assert (answer['kind'], answer.get('why')) == ('refused', 'policy'), change
+        assert sign.sign(GET_SIGNIN_TOKEN)['why'] == 'policy'
+        assert sign.sign(GET_SIGNIN_TOKEN, serial=SERIAL, code='111111', duration=HOUR)['why'] == 'policy'
+        assert assume_role(sign, '111111')['kind'] == 'signed', 'a refusal must not burn the code'
+    for op, role in ((ASSUME_ROLE, None), (GET_SESSION_TOKEN, ROLE), (GET_CALLER_IDENTITY, ROLE)):
+        with open_home.sign_socket() as sign:  # too few or too many fields: no packet at all
+            assert sign.sign(op, serial=SERIAL, code='222222', duration=HOUR, role=role) is None, op
+
+
+def test_a_code_is_signed_once_whatever_it_is_for(open_home):
+    with open_home.sign_socket() as sign:
+        assert session_token(sign, '123456')['kind'] == 'signed'
+        again = assume_role(sign, '123456')
+        assert again['why'] == 'code_used' and 110 <= again['wait_sec'] <= 120
+        assert assume_role(sign, '654321')['kind'] == 'signed'
+        assert session_token(sign, '654321')['why'] == 'code_used'
+        assert assume_role(sign, '654321', role=dict(ROLE, session_name='other'))['why'] == 'code_used'
+        assert sign.forget(SERIAL, '654321')['kind'] == 'done'
+        assert assume_role(sign, '654321')['kind'] == 'signed'
+
+
 def test_a_code_is_signed_once(open_home):
     with open_home.sign_socket() as sign:
         assert session_token(sign, '123456')['kind'] == 'signed'
@@ -293,12 +344,12 @@ def test_status_line_and_signals(home):
         wait_until(check, what=text)
 
     home.call('Create', passphrase=PASSPHRASE)
-    status_is('open, 0 keys')
+    status_is('vault open, 0 keys')
     add_key(home)
-    status_is('open, 1 key')
+    status_is('vault open, 1 key')
     pid = program.pid
     os.kill(pid, signal.SIGUSR1)
-    status_is('sealed')
+    status_is('vault sealed')
     wait_until(lambda: 'starting afresh' in program.log() and program.is_running())
     assert home.call('GetStatus')['state'] == 'sealed' and program.pid == pid
     assert program.terminate() is None

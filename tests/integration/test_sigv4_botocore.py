@@ -7,6 +7,7 @@ import string
 import urllib.parse
 from unittest import mock
 
+import botocore.session
 import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -19,6 +20,7 @@ OPERATIONS = {  # number in aws_request.h: service, version, action
     1: ('sts', '2011-06-15', 'GetSessionToken'),
     2: ('iam', '2010-05-08', 'ListMFADevices'),
     3: ('sts', '2011-06-15', 'GetCallerIdentity'),
+    4: ('sts', '2011-06-15', 'AssumeRole'),
 }
 REGIONS = ['us-east-1', 'eu-central-1', 'cn-north-1', 'us-gov-west-1', 'us-iso-east-1', 'x', 'a-1']
 ENDPOINTS = ['https://sts.amazonaws.com', 'https://sts.eu-west-1.amazonaws.com:443', 'https://127.0.0.1:8443',
@@ -29,6 +31,32 @@ GRAPH = ''.join(c for c in string.printable if c.isprintable() and c != ' ')
 
 def pick(source, alphabet, least, most):
     return ''.join(source.choice(alphabet) for _ in range(source.randint(least, most)))
+
+
+NAMES = string.ascii_letters + string.digits + '_+=,.@-'
+TAG_ALPHABET = string.ascii_letters + string.digits + ' _.:/+-@\u00e9\u65e5'
+
+
+def maybe(source, make):
+    return make() if source.random() < 0.5 else ''
+
+
+def random_role(source):
+    """In the form of struct aws_role: lists are texts."""
+    def arn(kind):
+        return f'arn:aws:iam::123456789012:{kind}/' + pick(source, GRAPH.replace(',', ''), 1, 100)
+
+    keys = list(dict.fromkeys(pick(source, TAG_ALPHABET, 1, 20) for _ in range(source.randint(0, 8))))
+    return {
+        'arn': arn('role'),
+        'session_name': pick(source, NAMES, 2, 64),
+        'external_id': maybe(source, lambda: pick(source, NAMES + ':/', 2, 200)),
+        'source_identity': maybe(source, lambda: pick(source, NAMES, 2, 64)),
+        'policy': maybe(source, lambda: pick(source, GRAPH + ' \t\r\n\u00e9\u00ff', 1, 500)),
+        'policy_arns': ','.join(arn('policy') for _ in range(source.randint(0, 10))),
+        'tags': ','.join(key + '=' + pick(source, TAG_ALPHABET + '=', 0, 20) for key in keys),
+        'transitive_tags': ','.join(keys[:source.randint(0, len(keys))]),
+    }
 
 
 def random_call(source):
@@ -46,6 +74,12 @@ def random_call(source):
         call['mfa_serial'] = pick(source, string.ascii_letters + string.digits + '_+=/:,.@-', 9, 256)
         call['mfa_code'] = pick(source, string.digits, 6, 6)
         call['duration_sec'] = source.randint(900, 129600)
+    if op == 4:
+        call['role'] = random_role(source)
+        call['duration_sec'] = source.randint(900, 43200)
+        if source.random() < 0.5:
+            call['mfa_serial'] = pick(source, string.ascii_letters + string.digits + '_+=/:,.@-', 9, 256)
+            call['mfa_code'] = pick(source, string.digits, 6, 6)
     return call
 
 
@@ -56,6 +90,43 @@ def exchanges(tool):  # noqa: F811
     source = random.Random(seed)
     calls = [random_call(source) for _ in range(CALLS)]
     return list(zip(calls, tool.each('sign', calls)))
+
+
+@pytest.fixture(scope='module')
+def role_serialized_by_botocore():
+    """The form that botocore makes of one of our AssumeRole calls: what it would sign and send."""
+    client = botocore.session.Session().create_client(
+        'sts', region_name='us-east-1', aws_access_key_id='AKIAEXAMPLE', aws_secret_access_key='secret')
+    caught = []
+    client.meta.events.register('before-call', lambda params, **_: caught.append(params) or (mock.Mock(status_code=200), {}))
+
+    def serialize(call):
+        role = call['role']
+        asked = {'RoleArn': role['arn'], 'RoleSessionName': role['session_name'],
+                 'DurationSeconds': call['duration_sec'], 'ExternalId': role['external_id'],
+                 'SourceIdentity': role['source_identity'], 'Policy': role['policy'],
+                 'PolicyArns': [{'arn': arn} for arn in role['policy_arns'].split(',') if arn],
+                 'Tags': [dict(zip(('Key', 'Value'), tag.split('=', 1))) for tag in role['tags'].split(',') if tag],
+                 'TransitiveTagKeys': [key for key in role['transitive_tags'].split(',') if key],
+                 'SerialNumber': call.get('mfa_serial'), 'TokenCode': call.get('mfa_code')}
+        client.assume_role(**{name: value for name, value in asked.items() if value})
+        return caught.pop()
+
+    with mock.patch.object(client, '_make_request') as never:
+        yield serialize
+    never.assert_not_called()
+
+
+def test_botocore_asks_for_the_same_role(exchanges, role_serialized_by_botocore):
+    """Parameter for parameter. That our signature over it is right says test_botocore_signs_the_same."""
+    roles = [(call, answer) for call, answer in exchanges if call['op'] == 4]
+    assert len(roles) > 50
+    for call, answer in roles:
+        theirs = role_serialized_by_botocore(call)
+        expected = {name: str(value) for name, value in theirs['body'].items()}
+        pairs = urllib.parse.parse_qsl(answer['body'], keep_blank_values=True, strict_parsing=True)
+        assert dict(pairs) == expected and len(pairs) == len(expected), call
+        assert theirs['headers']['Content-Type'] == headers_of(answer)['Content-Type']
 
 
 def headers_of(answer):
@@ -92,9 +163,11 @@ def test_body_says_what_was_asked(exchanges):
         if call['op'] == 1:
             expected.update(DurationSeconds=str(call['duration_sec']), SerialNumber=call['mfa_serial'],
                             TokenCode=call['mfa_code'])
+        assert answer['url'] == call['endpoint'] + '/'
+        if call['op'] == 4:
+            continue  # test_botocore_asks_for_the_same_role
         pairs = urllib.parse.parse_qsl(answer['body'], strict_parsing=True)
         assert dict(pairs) == expected and len(pairs) == len(expected)
-        assert answer['url'] == call['endpoint'] + '/'
 
 
 @pytest.mark.parametrize('change', ['secret_key', 'access_key_id', 'region', 'wall_sec', 'session_token', 'body',
@@ -118,7 +191,7 @@ def test_any_change_is_noticed(exchanges, change):
 
 
 @pytest.mark.parametrize('change', [
-    {'op': 0}, {'op': 4}, {'region': ''}, {'region': 'EU'}, {'region': 'a/b'}, {'wall_sec': -1},
+    {'op': 0}, {'op': 4}, {'op': 5}, {'op': 6}, {'region': ''}, {'region': 'EU'}, {'region': 'a/b'}, {'wall_sec': -1},
     {'wall_sec': 253402300800}, {'mfa_code': '12345'}, {'mfa_code': '12345a'}, {'mfa_code': ''},
     {'mfa_serial': ''}, {'mfa_serial': 'short'}, {'mfa_serial': 'with a blank in it'}, {'duration_sec': 899},
     {'duration_sec': 129601}, {'access_key_id': 'A\nB'}, {'session_token': 'a\nb'}, {'session_token': ''},

@@ -50,8 +50,7 @@ int set_up(void **state) {
         if (read(token_fd, s->token, TOKEN_LEN) != TOKEN_LEN)
                 return -1;
         (void)close(token_fd);
-        if (endpoint_new(s->event, (struct sessions *)&s->nothing, (struct profiles *)&s->nothing,
-                         s->tokens, (struct signer_client *)&s->nothing, &s->endpoint) < 0)
+        if (fake_endpoint_new(s->event, s->tokens, &s->endpoint) < 0)
                 return -1;
         *state = s;
         return http_in_new(s->event, fd, fd6, s->port, s->endpoint, &s->http);

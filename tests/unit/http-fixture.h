@@ -24,7 +24,6 @@ struct server {
         struct endpoint *endpoint;
         struct http_in *http;
         uint16_t port, port6; /* port6: 0 when there is no IPv6 */
-        char nothing;         /* the fakes look at none of the pointers they get */
 };
 
 struct client {

@@ -39,7 +39,6 @@ static int run(uint16_t port, int dir_fd) {
         _cleanup_(tokens_freep) struct tokens *tokens = NULL;
         _cleanup_(endpoint_freep) struct endpoint *endpoint = NULL;
         _cleanup_(http_in_freep) struct http_in *http = NULL;
-        char nothing; /* the fakes look at none of these pointers */
         sigset_t mask;
         int fd, r;
 
@@ -58,8 +57,7 @@ static int run(uint16_t port, int dir_fd) {
         r = tokens_new(dir_fd, &tokens);
         if (r < 0)
                 return r;
-        r = endpoint_new(event, (struct sessions *)&nothing, (struct profiles *)&nothing, tokens,
-                         (struct signer_client *)&nothing, &endpoint);
+        r = fake_endpoint_new(event, tokens, &endpoint);
         if (r < 0)
                 return r;
         r = http_in_new(event, fd, -EBADF, port, endpoint, &http);

@@ -42,6 +42,8 @@ static void test_sessions(void **state _unused_) {
                 {"session-no-namespace", 720, 43200},
                 {"session-prefixed", 720, 43200},
                 {"session-fraction", 720, 43200},
+                {"session-offset-date", 720, 43200},
+                {"session-elsewhere", 720, 43200},
                 {"session-jwt-token", 51, 43200},
                 {"session-entities", 720, 43200},
                 {"session-unknown-elements", 720, 43200},
@@ -65,13 +67,47 @@ static void test_sessions(void **state _unused_) {
         }
 }
 
+#define ASSUMED "assumed-role/Admin/mfad-me-here"
+
+/* Also as services other than AWS write them. */
+static void test_roles(void **state _unused_) {
+        static const struct {
+                const char *name, *key_id, *arn;
+                size_t secret_len, token_len;
+        } cases[] = {
+                {"role-aws", "ASIAIOSFODNN7EXAMPLE", "arn:aws:sts::123456789012:" ASSUMED, 41, 720},
+                {"role-no-user", "ASIAIOSFODNN7EXAMPLE", "", 41, 720},
+                {"role-bare", "ASIAIOSFODNN7EXAMPLE", "", 41, 720},
+                {"role-empty-subject", "ASIAIOSFODNN7EXAMPLE", "arn:aws:sts::123456789012:" ASSUMED,
+                 41, 720},
+                {"role-localstack", "LSIAQAAAAAAVNCBMPNSG", "arn:aws:sts::000000000000:" ASSUMED,
+                 40, 356},
+                {"role-minio", "X0BVS8KDEMT9QZ2RW4LH", "", 40, 59},
+                {"role-ceph", "uJ4kQm0ZtXw7bRs2Lc9P", "arn:aws:sts:::" ASSUMED, 40, 402},
+                {"role-other-names", "key_x-1", "arn:aws:sts::123456789012:" ASSUMED, 1, 1},
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_(fetch_answer_clear) struct fetch_answer a;
+
+                print_message("%s\n", cases[i].name);
+                read_answer(cases[i].name, AWS_OP_ASSUME_ROLE, &a);
+                assert_string_equal(a.text, "");
+                assert_int_equal(a.outcome, FETCH_OK);
+                assert_string_equal(a.creds->access_key_id, cases[i].key_id);
+                assert_string_equal(a.user_arn, cases[i].arn);
+                assert_int_equal(secret_len(a.creds->secret_key), cases[i].secret_len);
+                assert_int_equal(secret_len(a.creds->session_token), cases[i].token_len);
+                assert_int_equal(a.creds->expiration_sec - NOW, 3600);
+        }
+}
+
 static const struct {
         const char *name;
         enum aws_op op;
         const char *text;
 } refused[] = {
         {"session-no-token", AWS_OP_GET_SESSION_TOKEN, "the answer has no SessionToken"},
-        {"session-elsewhere", AWS_OP_GET_SESSION_TOKEN, "the answer has no AccessKeyId"},
         {"session-error-in-200", AWS_OP_GET_SESSION_TOKEN, "the answer has no AccessKeyId"},
         {"session-empty-secret", AWS_OP_GET_SESSION_TOKEN,
          "the answer has an illegal SecretAccessKey"},
@@ -99,7 +135,6 @@ static const struct {
         {"session-too-far", AWS_OP_GET_SESSION_TOKEN,
          "the answer has an Expiration that is too far ahead"},
         {"session-no-date", AWS_OP_GET_SESSION_TOKEN, "the answer has an illegal Expiration"},
-        {"session-offset-date", AWS_OP_GET_SESSION_TOKEN, "the answer has an illegal Expiration"},
         {"session-30-february", AWS_OP_GET_SESSION_TOKEN, "the answer has an illegal Expiration"},
         {"session-doctype", AWS_OP_GET_SESSION_TOKEN, "the answer has a DOCTYPE"},
         {"billion-laughs", AWS_OP_GET_SESSION_TOKEN, "the answer has a DOCTYPE"},
@@ -110,7 +145,17 @@ static const struct {
         {"html", AWS_OP_GET_SESSION_TOKEN, "the answer is not XML: mismatched tag"},
         {"json", AWS_OP_GET_SESSION_TOKEN,
          "the answer is not XML: not well-formed (invalid token)"},
+        {"role-bad-arn", AWS_OP_ASSUME_ROLE, "the answer has an illegal Arn"},
+        {"role-two-users", AWS_OP_ASSUME_ROLE, "the answer has the same field twice"},
+        {"role-two-sets", AWS_OP_ASSUME_ROLE, "the answer has two sets of credentials"},
+        {"role-stray-token", AWS_OP_ASSUME_ROLE, "the answer has no SessionToken"},
+        {"role-expired", AWS_OP_ASSUME_ROLE, "the answer has an Expiration that has passed"},
+        {"role-10-digits", AWS_OP_ASSUME_ROLE, "the answer has an illegal Expiration"},
+        {"role-other-offset", AWS_OP_ASSUME_ROLE, "the answer has an illegal Expiration"},
+        {"role-only-offset", AWS_OP_ASSUME_ROLE, "the answer has an illegal Expiration"},
+        {"role-two-ends", AWS_OP_ASSUME_ROLE, "the answer has an illegal Expiration"},
         {"session-aws", AWS_OP_GET_CALLER_IDENTITY, "the answer has no Arn"},
+        {"error-s3", AWS_OP_ASSUME_ROLE, "the answer has no AccessKeyId"},
         {"devices-bad-serial", AWS_OP_LIST_MFA_DEVICES, "the answer has an illegal SerialNumber"},
         {"devices-no-list", AWS_OP_LIST_MFA_DEVICES, "the answer has no IsTruncated"},
         {"identity-bad-arn", AWS_OP_GET_CALLER_IDENTITY, "the answer has an illegal Arn"},
@@ -127,6 +172,7 @@ static void test_refused(void **state _unused_) {
                 assert_string_equal(a.text, refused[i].text);
                 assert_int_equal(a.outcome, FETCH_BAD_ANSWER);
                 assert_null(a.creds);
+                assert_string_equal(a.user_arn, "");
                 assert_int_equal(a.n_mfa_serials, 0);
         }
 }
@@ -170,6 +216,12 @@ static void test_errors(void **state _unused_) {
                 {"error-bad-code", "", unexplained},
                 {"error-two", "", unexplained},
                 {"error-no-message", "Throttling", ""},
+                {"error-s3", "InvalidAccessKeyId",
+                 "The Access Key Id you provided does not exist in our records."},
+                {"error-minio", "AccessDenied",
+                 "Generating temporary credentials not allowed for this request."},
+                {"error-ceph", "NoSuchEntity", ""},
+                {"error-two-messages", "", unexplained},
                 {"billion-laughs", "", unexplained},
                 {"html", "", unexplained},
                 {"json", "", unexplained},
@@ -236,13 +288,10 @@ static void test_printable(void **state _unused_) {
 
 int main(void) {
         static const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_sessions),
-                cmocka_unit_test(test_refused),
-                cmocka_unit_test(test_devices_and_identity),
-                cmocka_unit_test(test_errors),
-                cmocka_unit_test(test_long_message_is_cut),
-                cmocka_unit_test(test_without_date),
-                cmocka_unit_test(test_printable),
+                cmocka_unit_test(test_sessions),     cmocka_unit_test(test_roles),
+                cmocka_unit_test(test_refused),      cmocka_unit_test(test_devices_and_identity),
+                cmocka_unit_test(test_errors),       cmocka_unit_test(test_long_message_is_cut),
+                cmocka_unit_test(test_without_date), cmocka_unit_test(test_printable),
         };
 
         if (secret_arena_open() < 0)

@@ -1,7 +1,9 @@
 /* test-endpoint-ecs.c - the bodies, byte for byte: SDKs differ in what they forgive. */
 #include "common/buf.h"
+#include "common/clock.h"
 #include "common/secret.h"
 #include "daemon/front/endpoint_ecs.h"
+#include "daemon/front/lease.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,14 +14,23 @@
 #define EXPIRES 1795309200 /* 2026-11-22T01:00:00Z */
 #define UPDATED 1795305600 /* 2026-11-22T00:00:00Z */
 
-static struct creds *make(const char *key_id, const char *secret, const char *token) {
-        struct creds *c;
+static void lease_clearp(struct lease *l) {
+        lease_clear(l);
+}
 
-        assert_int_equal(creds_new(&c), 0);
-        (void)strcpy(c->access_key_id, key_id);
-        assert_int_equal(secret_copy(secret, strlen(secret), &c->secret_key), 0);
-        assert_int_equal(secret_copy(token, strlen(token), &c->session_token), 0);
-        return c;
+/* The clocks stand still, so that the wall clock gives these two times. */
+static struct lease make(const char *key_id, const char *secret, const char *token) {
+        uint64_t now = clock_boot_usec();
+        struct lease l = {.bought_boot_usec = now,
+                          .ends_boot_usec = now + (EXPIRES - UPDATED) * USEC_PER_SEC,
+                          .bought_wall_sec = UPDATED,
+                          .ends_wall_sec = EXPIRES};
+
+        assert_int_equal(creds_new(&l.creds), 0);
+        (void)strcpy(l.creds->access_key_id, key_id);
+        assert_int_equal(secret_copy(secret, strlen(secret), &l.creds->secret_key), 0);
+        assert_int_equal(secret_copy(token, strlen(token), &l.creds->session_token), 0);
+        return l;
 }
 
 static void test_creds(void **state) {
@@ -31,25 +42,29 @@ static void test_creds(void **state) {
                                        "  \"SecretAccessKey\" : \"s/e+c=\",\n"
                                        "  \"Token\" : \"tok/en==\",\n"
                                        "  \"Expiration\" : \"2026-11-22T01:00:00Z\",\n"
-                                       "  \"AccountId\" : \"123456789012\"\n"
+                                       "  \"AccountId\" : \"123456789012\",\n"
+                                       "  \"RoleArn\" : "
+                                       "\"arn:aws:iam::123456789012:role/x\"\n"
                                        "}";
-        _cleanup_(creds_freep) struct creds *c = make("ASIAFAKE", "s/e+c=", "tok/en==");
+        _cleanup_(lease_clearp) struct lease l = make("ASIAFAKE", "s/e+c=", "tok/en==");
         _cleanup_(secret_freep) struct secret *body = NULL;
 
         (void)state;
-        assert_int_equal(endpoint_ecs_creds(c, "123456789012", EXPIRES, UPDATED, &body), 0);
+        strcpy(l.account, "123456789012");
+        assert_int_equal(lease_set_role(&l, "arn:aws:iam::123456789012:role/x"), 0);
+        assert_int_equal(endpoint_ecs_creds(&l, &body), 0);
         assert_string_equal(secret_reveal(body), expected);
         assert_int_equal(secret_len(body), strlen(expected));
 }
 
 static void test_creds_without_account(void **state) {
         static const char end[] = "  \"Expiration\" : \"2026-11-22T01:00:00Z\"\n}";
-        _cleanup_(creds_freep) struct creds *c = make("ASIAFAKE", "s", "t");
+        _cleanup_(lease_clearp) struct lease l = make("ASIAFAKE", "s", "t");
         _cleanup_(secret_freep) struct secret *body = NULL;
         const char *text;
 
         (void)state;
-        assert_int_equal(endpoint_ecs_creds(c, "", EXPIRES, UPDATED, &body), 0);
+        assert_int_equal(endpoint_ecs_creds(&l, &body), 0);
         text = secret_reveal(body);
         assert_null(strstr(text, "AccountId"));
         assert_string_equal(text + strlen(text) - strlen(end), end);
@@ -61,10 +76,10 @@ static void test_creds_refused(void **state) {
 
         (void)state;
         for (size_t i = 0; i < ELEMENTSOF(values); i++) {
-                _cleanup_(creds_freep) struct creds *c = make("ASIA", "s", values[i]);
+                _cleanup_(lease_clearp) struct lease l = make("ASIA", "s", values[i]);
                 struct secret *body = NULL;
 
-                assert_int_equal(endpoint_ecs_creds(c, "", EXPIRES, UPDATED, &body), -EBADMSG);
+                assert_int_equal(endpoint_ecs_creds(&l, &body), -EBADMSG);
                 assert_null(body);
         }
 }
@@ -76,16 +91,16 @@ static void test_creds_large(void **state) {
         (void)state;
         memset(token, 't', SESSION_TOKEN_MAX);
         {
-                _cleanup_(creds_freep) struct creds *c = make("ASIA", "s", token);
+                _cleanup_(lease_clearp) struct lease l = make("ASIA", "s", token);
 
-                assert_int_equal(endpoint_ecs_creds(c, "", EXPIRES, UPDATED, &body), 0);
+                assert_int_equal(endpoint_ecs_creds(&l, &body), 0);
                 body = secret_free(body);
         }
         memset(token, 't', sizeof(token) - 1);
         {
-                _cleanup_(creds_freep) struct creds *c = make("ASIA", "s", token);
+                _cleanup_(lease_clearp) struct lease l = make("ASIA", "s", token);
 
-                assert_int_equal(endpoint_ecs_creds(c, "", EXPIRES, UPDATED, &body), -E2BIG);
+                assert_int_equal(endpoint_ecs_creds(&l, &body), -E2BIG);
         }
 }
 
@@ -115,6 +130,7 @@ static void test_error(void **state) {
 
 static int set_up(void **state) {
         (void)state;
+        clock_freeze(clock_boot_usec(), UPDATED);
         return secret_arena_open();
 }
 

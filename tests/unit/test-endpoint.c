@@ -1,5 +1,5 @@
 /* test-endpoint.c - what the HTTP face answers, who is held and for how long, with fakes behind it. */
-#include "common/creds.h"
+#include "daemon/front/lease.h"
 #include "daemon/front/endpoint.h"
 #include "tests/unit/fake-front.h"
 #include "tests/unit/http-fixture.h"
@@ -48,7 +48,10 @@ static void test_excuses(void **state) {
         ask(s, "/profile/unknown", 400, "MfadUnknownProfile");
         fake_vault = VAULT_OPEN;
         ask(s, "/profile/unknown", 400, "MfadUnknownProfile");
-        ask(s, "/profile/role", 400, "MfadRoleProfile");
+        ask(s, "/profile/broken", 400, "goes in a circle: a -> a");
+        ask(s, "/profile/broken", 400, "MfadUnusableProfile");
+        ask(s, "/profile/def~61ult", 400, "MfadUnknownProfile"); /* not how we spell it */
+        ask(s, "/role-arn/nonsense", 400, "MfadUnknownProfile");
         fake_default_profile = NULL;
         ask(s, "/", 400, "default_profile");
         fake_default_profile = "default";
@@ -150,6 +153,52 @@ static void test_held_in_vain(void **state) {
         ask(s, "/", 403, "mfad: no");
 }
 
+static void test_role(void **state) {
+        _cleanup_(client_freep) struct client *c = NULL;
+        struct server *s = *state;
+
+        /* a code is needed first: what the session says */
+        ask(s, "/profile/role", 403, "locked, run: mfactl unlock");
+        fake_session_unlock(fake_session_add("default"), 0);
+        fake_role.failure = &(struct failure){.reason = FAILURE_DENIED, .message = "AWS says no"};
+        ask(s, "/profile/role", 403, "mfad: AWS says no");
+        fake_role.failure = NULL;
+        fake_role.is_wanted = true; /* it is being bought */
+        ask(s, "/role-arn/arn:aws:iam::123456789012:role/a/b", 503, "MfadPending");
+        c = client_new(s);
+        client_get(c, s, "/profile/role~20x");
+        run_for(s, 100);
+        client_take(c);
+        assert_int_equal(c->len, 0);
+
+        fake_role.is_wanted = false;
+        fake_lease_fill(&fake_role.lease, 0);
+        assert_int_equal(lease_set_role(&fake_role.lease, "arn:aws:iam::123456789012:role/x"), 0);
+        fake_role_changed();
+        expect(s, c, 200, "\"RoleArn\" : \"arn:aws:iam::123456789012:role/x\"");
+        fake_n_asked = 0;
+        for (unsigned i = 0; i < 100; i++) {
+                client_get(c, s, "/profile/role~20x");
+                expect(s, c, 200, FAKE_SECRET);
+        }
+        assert_true(fake_n_asked <= 3);
+        lease_end(&fake_role.lease);
+        fake_role_changed(); /* what was ready is not served any more */
+        ask(s, "/profile/role~20x", 403, "MfadLocked");
+}
+
+/* A name that reads like the spelling of another one is not taken for it. */
+static void test_spelling(void **state) {
+        struct server *s = *state;
+
+        fake_session_unlock(fake_session_add("a~20b"), 0);
+        ask(s, "/profile/a~7E20b", 200, FAKE_SECRET);
+        ask(s, "/profile/a~20b", 403, "MfadLocked"); /* that is "a b" */
+        fake_session_unlock(fake_session_add("team/dev"), 0);
+        ask(s, "/profile/team~2Fdev", 200, FAKE_SECRET);
+        ask(s, "/profile/team/dev", 200, FAKE_SECRET);
+}
+
 static void test_bad_tokens(void **state) {
         static const char wrong[] = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
         _cleanup_(client_freep) struct client *c = NULL;
@@ -196,7 +245,8 @@ static void test_clock_is_set(void **state) {
 
         fake_session_unlock(session, 0);
         get_value(s, "\"Expiration\" : ", before, sizeof(before));
-        session->creds->expiration_sec += 7200; /* by the wall clock, which is what is told */
+        /* as if the wall clock had been set two hours ahead */
+        session->lease.ends_boot_usec += 7200 * USEC_PER_SEC;
         run_for(s, 1100);
         get_value(s, "\"Expiration\" : ", after, sizeof(after));
         assert_string_not_equal(before, after);
@@ -229,6 +279,7 @@ int main(void) {
                 TEST(test_closed_vault), TEST(test_held_then_unlocked),
                 TEST(test_held_in_vain), TEST(test_bad_tokens),
                 TEST(test_clock_is_set), TEST(test_date),
+                TEST(test_role),         TEST(test_spelling),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -67,15 +67,14 @@ static void test_profile_in_the_address(void **state) {
                 {"work", "http://127.0.0.1:9912/profile/work"},
                 {"a.b_c@d+e=f,g:h-i", "http://127.0.0.1:9912/profile/a.b_c@d+e=f,g:h-i"},
                 {"", NULL},
-                {"my profile", NULL},
-                {"../x", NULL},
-                {"a..b", NULL},
-                {"a//b", NULL},
-                {"a?b", NULL},
-                {"a#b", NULL},
-                {"a%2fb", NULL},
-                {"\xc3\xa9", NULL},
-                {"a'b", NULL},
+                {"my profile", "http://127.0.0.1:9912/profile/my~20profile"},
+                {"../x", "http://127.0.0.1:9912/profile/~2E~2E~2Fx"},
+                {"a..b", "http://127.0.0.1:9912/profile/a.~2Eb"},
+                {"a/b", "http://127.0.0.1:9912/profile/a~2Fb"},
+                {"a?b#c", "http://127.0.0.1:9912/profile/a~3Fb~23c"},
+                {"a%2fb~", "http://127.0.0.1:9912/profile/a~252fb~7E"},
+                {"\xc3\xa9", "http://127.0.0.1:9912/profile/~C3~A9"},
+                {"a'b", "http://127.0.0.1:9912/profile/a~27b"},
         };
 
         (void)state;
@@ -152,6 +151,17 @@ static void test_region_and_expiration(void **state) {
         e = make(&in);
         assert_null(environment_value(e, "AWS_REGION"));
         assert_null(environment_value(e, "AWS_DEFAULT_REGION"));
+        (void)environment_free(e);
+
+        /* unless a profile was named: then that is the choice */
+        in.is_region_meant = true;
+        e = make(&in);
+        assert_string_equal(environment_value(e, "AWS_REGION"), "eu-central-1");
+        assert_string_equal(environment_value(e, "AWS_DEFAULT_REGION"), "eu-central-1");
+        (void)environment_free(e);
+        in.region = "";
+        e = make(&in);
+        assert_null(environment_value(e, "AWS_REGION"));
         (void)environment_free(e);
 }
 

@@ -4,11 +4,20 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
+
+/* Does the text @interface's description have an "error @name ("? */
+static bool is_described(const char *text, const char *name) {
+        char line[128];
+
+        (void)snprintf(line, sizeof(line), "\nerror %s (", name);
+        return strstr(text, line);
+}
 
 /* Every "error NAME (" of the interface's text stands in the table. Returns how many there are. */
 static size_t check_interface(const char *text, const char *interface) {
@@ -28,8 +37,43 @@ static size_t check_interface(const char *text, const char *interface) {
 
 static void test_table_is_complete(void **state) {
         (void)state;
-        assert_int_equal(check_interface(varlink_text_org_mfad_Control, "org.mfad.Control"), 20);
-        assert_int_equal(check_interface(varlink_text_org_mfad_Vault, "org.mfad.Vault"), 13);
+        assert_true(check_interface(varlink_text_org_mfad_Control, "org.mfad.Control") > 20);
+        assert_true(check_interface(varlink_text_org_mfad_Vault, "org.mfad.Vault") > 10);
+}
+
+/* And nothing else does: an error that is gone must leave the table too. */
+static void test_table_has_no_more(void **state) {
+        static const char control[] = "org.mfad.Control.", vault[] = "org.mfad.Vault.";
+
+        (void)state;
+        assert_true(errors_n() > 30);
+        for (size_t i = 0; i < errors_n(); i++) {
+                const char *error = errors_at(i)->error;
+
+                assert_ptr_equal(errors_find(error), errors_at(i)); /* no name stands twice */
+                if (strncmp(error, control, strlen(control)) == 0)
+                        assert_true(is_described(varlink_text_org_mfad_Control,
+                                                 error + strlen(control)));
+                else if (strncmp(error, vault, strlen(vault)) == 0)
+                        assert_true(
+                                is_described(varlink_text_org_mfad_Vault, error + strlen(vault)));
+                else
+                        assert_memory_equal(error, "org.varlink.service.", 20);
+        }
+        assert_null(errors_at(errors_n()));
+}
+
+static void test_worst(void **state) {
+        static const enum exit_code order[] = {
+                EXIT_CODE_OK,           EXIT_CODE_BUSY,  EXIT_CODE_LOCKED,
+                EXIT_CODE_CODE_REFUSED, EXIT_CODE_AWS,   EXIT_CODE_FAILURE,
+                EXIT_CODE_VAULT,        EXIT_CODE_USAGE, EXIT_CODE_NOT_RUNNING,
+        };
+
+        (void)state;
+        for (size_t a = 0; a < ELEMENTSOF(order); a++)
+                for (size_t b = 0; b < ELEMENTSOF(order); b++)
+                        assert_int_equal(errors_worse(order[a], order[b]), order[a > b ? a : b]);
 }
 
 static void test_codes(void **state) {
@@ -52,6 +96,14 @@ static void test_codes(void **state) {
                 {"org.mfad.Control.WrongSerial", EXIT_CODE_AWS},
                 {"org.mfad.Control.OutcomeUnknown", EXIT_CODE_AWS},
                 {"org.mfad.Control.BadAnswer", EXIT_CODE_AWS},
+                {"org.mfad.Control.Expired", EXIT_CODE_LOCKED},
+                {"org.mfad.Control.WrongSecret", EXIT_CODE_AWS},
+                {"org.mfad.Control.Duration", EXIT_CODE_AWS},
+                {"org.mfad.Control.RegionDisabled", EXIT_CODE_AWS},
+                {"org.mfad.Control.BadPolicy", EXIT_CODE_AWS},
+                {"org.mfad.Control.ServerError", EXIT_CODE_AWS},
+                {"org.mfad.Control.UnusableProfile", EXIT_CODE_FAILURE},
+                {"org.mfad.Control.NotARole", EXIT_CODE_FAILURE},
                 {"org.mfad.Control.NoVault", EXIT_CODE_VAULT},
                 {"org.mfad.Vault.CannotOpen", EXIT_CODE_VAULT},
                 {"org.mfad.Vault.Rollback", EXIT_CODE_VAULT},
@@ -72,6 +124,8 @@ static void test_codes(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_table_is_complete),
+                cmocka_unit_test(test_table_has_no_more),
+                cmocka_unit_test(test_worst),
                 cmocka_unit_test(test_codes),
         };
 

@@ -29,13 +29,16 @@ static void test_rows_are_complete(void **state _unused_) {
                 (void)snprintf(text, sizeof(text), "\nerror %s (message: string",
                                failure_varlink_error(reason) + 17);
                 assert_non_null(strstr(varlink_text_org_mfad_Control, text));
-                (void)snprintf(text, sizeof(text), " %s,", failure_name(reason));
-                if (reason != FAILURE_NONE && reason != FAILURE_SEALED &&
-                    reason != FAILURE_INTERNAL) /* first and last of the list */
-                        assert_non_null(strstr(varlink_text_org_mfad_Control, text));
+                /* the list begins with "locked" and ends with "internal" */
+                (void)snprintf(text, sizeof(text), "%s%s%s",
+                               reason == FAILURE_NONE ? "reason: (" : " ", failure_name(reason),
+                               reason == FAILURE_INTERNAL ? ")," : ",");
+                assert_non_null(strstr(varlink_text_org_mfad_Control, text));
 
                 failure_set(&f, reason, NULL);
                 assert_int_equal(f.reason, reason);
+                assert_int_equal(f.since_wall_sec, f.at_wall_sec);
+                assert_in_range(f.at_wall_sec, clock_wall_sec() - 60, clock_wall_sec());
                 assert_true(strlen(f.message) > 10);
                 for (int j = 0; j < i; j++)
                         assert_string_not_equal(failure_name((enum failure_reason)j),
@@ -49,13 +52,71 @@ static void test_only_what_ends_by_itself_is_retried(void **state _unused_) {
                                  i == FAILURE_BUSY);
 }
 
-/* Go retries on these code strings, whatever the status says. */
+/* Some SDKs retry on these code strings, whatever the status says. */
 static void test_no_code_that_sdks_retry(void **state _unused_) {
-        static const char *const words[] = {"Expired", "Timeout", "Throttl", "TooMany"};
+        static const char *const words[] = {"Expired",  "Timeout",    "Throttl", "TooMany",
+                                            "SlowDown", "Exceeded",   "Limit",   "InProgress",
+                                            "TooEarly", "NotComplete"};
 
         for (int i = 0; i < _FAILURE_MAX; i++)
                 for (size_t j = 0; j < ELEMENTSOF(words); j++)
                         assert_null(strstr(failure_http_code((enum failure_reason)i), words[j]));
+}
+
+/* docs/protocol.md says the same; whoever reads codes relies on them. */
+static void test_statuses_and_codes(void **state _unused_) {
+        static const struct {
+                enum failure_reason reason;
+                unsigned status;
+                const char *code;
+        } expected[] = {
+                {FAILURE_NONE, 403, "MfadLocked"},
+                {FAILURE_SEALED, 403, "MfadLocked"},
+                {FAILURE_NO_VAULT, 403, "MfadLocked"},
+                {FAILURE_UNKNOWN_KEY, 400, "MfadUnknownKey"},
+                {FAILURE_NO_MFA_SERIAL, 403, "MfadNoMfaSerial"},
+                {FAILURE_WRONG_CODE, 403, "MfadWrongCode"},
+                {FAILURE_CODE_USED, 403, "MfadCodeUsed"},
+                {FAILURE_WRONG_SERIAL, 403, "MfadWrongSerial"},
+                {FAILURE_KEY_REFUSED, 403, "MfadKeyRefused"},
+                {FAILURE_WRONG_SECRET, 403, "MfadWrongSecret"},
+                {FAILURE_EXPIRED, 403, "MfadMfaRequired"},
+                {FAILURE_CLOCK_WRONG, 403, "MfadClockWrong"},
+                {FAILURE_THROTTLED, 400, "MfadUpstreamBusy"},
+                {FAILURE_DENIED, 403, "MfadDenied"},
+                {FAILURE_DURATION, 403, "MfadDuration"},
+                {FAILURE_REGION_DISABLED, 403, "MfadRegionDisabled"},
+                {FAILURE_BAD_POLICY, 403, "MfadBadPolicy"},
+                {FAILURE_SERVER_ERROR, 400, "MfadUpstreamError"},
+                {FAILURE_UNREACHABLE, 400, "MfadUpstreamUnreachable"},
+                {FAILURE_OUTCOME_UNKNOWN, 400, "MfadUpstreamUnreachable"},
+                {FAILURE_BAD_ANSWER, 400, "MfadUpstreamBadAnswer"},
+                {FAILURE_BUSY, 503, "MfadPending"},
+                {FAILURE_MUST_WAIT, 403, "MfadMustWait"},
+                {FAILURE_UNUSABLE, 400, "MfadUnusableProfile"},
+                {FAILURE_INTERNAL, 500, "MfadInternal"},
+        };
+
+        assert_int_equal(ELEMENTSOF(expected), _FAILURE_MAX);
+        for (size_t i = 0; i < ELEMENTSOF(expected); i++) {
+                assert_int_equal(expected[i].reason, i);
+                assert_int_equal(failure_http_status(expected[i].reason), expected[i].status);
+                assert_string_equal(failure_http_code(expected[i].reason), expected[i].code);
+        }
+}
+
+static void test_what_is_the_endpoints_fault(void **state _unused_) {
+        static const enum failure_reason of_endpoint[] = {
+                FAILURE_THROTTLED, FAILURE_SERVER_ERROR, FAILURE_UNREACHABLE,
+                FAILURE_OUTCOME_UNKNOWN, FAILURE_BAD_ANSWER};
+
+        for (int i = 0; i < _FAILURE_MAX; i++) {
+                bool expected = false;
+
+                for (size_t j = 0; j < ELEMENTSOF(of_endpoint); j++)
+                        expected |= of_endpoint[j] == (enum failure_reason)i;
+                assert_int_equal(failure_is_of_endpoint((enum failure_reason)i), expected);
+        }
 }
 
 static void test_sentences_are_whole_with_the_longest_detail(void **state _unused_) {
@@ -107,18 +168,22 @@ static const struct {
         {FETCH_AWS_ERROR, true, 403, "AccessDenied",
          "MultiFactorAuthentication failed, must provide both MFA serial number and one time pass "
          "code.",
-         FAILURE_WRONG_SERIAL},
+         FAILURE_NO_MFA_SERIAL},
         {FETCH_AWS_ERROR, true, 403, "AccessDenied",
          "User: arn:aws:iam::123456789012:user/alice is not authorized to perform: "
          "sts:GetSessionToken with an explicit deny",
          FAILURE_DENIED},
         {FETCH_AWS_ERROR, true, 403, "AccessDenied",
-         "Cannot call GetSessionToken with session credentials", FAILURE_DENIED},
+         "User: arn:aws:iam::123456789012:user/alice is not authorized to perform: sts:AssumeRole "
+         "on resource: arn:aws:iam::210987654321:role/ops",
+         FAILURE_DENIED},
+        {FETCH_AWS_ERROR, true, 403, "AccessDenied",
+         "Cannot call GetSessionToken with session credentials", FAILURE_KEY_REFUSED},
         {FETCH_AWS_ERROR, true, 403, "InvalidClientTokenId",
          "The security token included in the request is invalid.", FAILURE_KEY_REFUSED},
         {FETCH_AWS_ERROR, true, 403, "SignatureDoesNotMatch",
          "The request signature we calculated does not match the signature you provided.",
-         FAILURE_KEY_REFUSED},
+         FAILURE_WRONG_SECRET},
         {FETCH_AWS_ERROR, true, 403, "SignatureDoesNotMatch",
          "Signature expired: 20160609T184512Z is now earlier than 20160610T013008Z "
          "(20160610T014508Z - 15 min.)",
@@ -128,7 +193,9 @@ static const struct {
          FAILURE_CLOCK_WRONG},
         {FETCH_AWS_ERROR, true, 400, "RequestExpired", "Request has expired.", FAILURE_CLOCK_WRONG},
         {FETCH_AWS_ERROR, true, 403, "ExpiredToken",
-         "The security token included in the request is expired", FAILURE_DENIED},
+         "The security token included in the request is expired", FAILURE_EXPIRED},
+        {FETCH_AWS_ERROR, true, 400, "ExpiredTokenException",
+         "The security token included in the request is expired", FAILURE_EXPIRED},
         {FETCH_AWS_ERROR, true, 400, "Throttling", "Rate exceeded", FAILURE_THROTTLED},
         {FETCH_AWS_ERROR, true, 503, "Throttling", "Rate exceeded", FAILURE_THROTTLED},
         {FETCH_AWS_ERROR, true, 429, "TooManyRequestsException", "", FAILURE_THROTTLED},
@@ -139,13 +206,42 @@ static const struct {
         {FETCH_AWS_ERROR, true, 400, "ValidationError",
          "1 validation error detected: Value 'x' at 'serialNumber' failed to satisfy constraint",
          FAILURE_WRONG_SERIAL},
-        {FETCH_AWS_ERROR, true, 400, "ValidationError", "The requested DurationSeconds exceeds",
+        {FETCH_AWS_ERROR, true, 400, "ValidationError",
+         "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role "
+         "chaining.",
+         FAILURE_DURATION},
+        {FETCH_AWS_ERROR, true, 400, "ValidationError",
+         "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
+         FAILURE_DURATION},
+        {FETCH_AWS_ERROR, true, 400, "ValidationError",
+         "1 validation error detected: Value '60' at 'durationSeconds' failed to satisfy constraint",
+         FAILURE_DURATION},
+        {FETCH_AWS_ERROR, true, 400, "ValidationError",
+         "1 validation error detected: Value at 'policyArns' failed to satisfy constraint",
+         FAILURE_BAD_POLICY},
+        {FETCH_AWS_ERROR, true, 400, "ValidationError",
+         "1 validation error detected: Value '' at 'tags.1.member.key' failed to satisfy constraint",
+         FAILURE_BAD_POLICY},
+        {FETCH_AWS_ERROR, true, 400, "ValidationError",
+         "1 validation error detected: Value 'x' at 'roleArn' failed to satisfy constraint",
          FAILURE_DENIED},
-        {FETCH_AWS_ERROR, true, 403, "RegionDisabledException", "STS is not activated",
-         FAILURE_DENIED},
-        {FETCH_AWS_ERROR, true, 500, "InternalFailure", "", FAILURE_OUTCOME_UNKNOWN},
-        {FETCH_AWS_ERROR, true, 503, "ServiceUnavailable", "", FAILURE_OUTCOME_UNKNOWN},
-        {FETCH_AWS_ERROR, true, 502, "", "", FAILURE_OUTCOME_UNKNOWN},
+        {FETCH_AWS_ERROR, true, 400, "MalformedPolicyDocument", "This policy contains invalid Json",
+         FAILURE_BAD_POLICY},
+        {FETCH_AWS_ERROR, true, 400, "MalformedPolicyDocumentException", "", FAILURE_BAD_POLICY},
+        {FETCH_AWS_ERROR, true, 400, "PackedPolicyTooLarge",
+         "Packed policy consumes 130% of allotted space, please use smaller policy.",
+         FAILURE_BAD_POLICY},
+        {FETCH_AWS_ERROR, true, 403, "RegionDisabledException",
+         "STS is not activated in this region for account:123456789012.", FAILURE_REGION_DISABLED},
+        {FETCH_AWS_ERROR, true, 500, "InternalFailure", "", FAILURE_SERVER_ERROR},
+        {FETCH_AWS_ERROR, true, 503, "ServiceUnavailable", "", FAILURE_SERVER_ERROR},
+        {FETCH_AWS_ERROR, true, 500, "ServiceFailure", "", FAILURE_SERVER_ERROR},
+        {FETCH_AWS_ERROR, true, 502, "", "", FAILURE_SERVER_ERROR},
+        /* STS-compatible services */
+        {FETCH_AWS_ERROR, true, 403, "InvalidAccessKeyId", "", FAILURE_KEY_REFUSED},
+        {FETCH_AWS_ERROR, true, 403, "RequestTimeTooSkewed", "", FAILURE_CLOCK_WRONG},
+        {FETCH_AWS_ERROR, true, 503, "SlowDown", "", FAILURE_THROTTLED},
+        {FETCH_AWS_ERROR, true, 500, "InternalError", "", FAILURE_SERVER_ERROR},
         /* not AWS at all: a proxy, a log-in page */
         {FETCH_AWS_ERROR, true, 403, "", "", FAILURE_BAD_ANSWER},
         {FETCH_BAD_ANSWER, true, 200, "", "not XML", FAILURE_BAD_ANSWER},
@@ -179,7 +275,7 @@ static void test_answers(void **state _unused_) {
         for (size_t i = 0; i < ELEMENTSOF(answers); i++) {
                 struct fetch_answer a = answer(i);
                 struct failure f = {0};
-                bool failed = failure_from_fetch(&f, &a, AWS_OP_GET_SESSION_TOKEN, 0);
+                bool failed = failure_from_fetch(&f, &a, AWS_OP_GET_SESSION_TOKEN, true, 0);
 
                 assert_int_equal(failed, answers[i].reason != FAILURE_NONE);
                 if (f.reason != answers[i].reason)
@@ -193,7 +289,7 @@ static void test_code_never_stands_in_a_sentence(void **state _unused_) {
 
         strcpy(a.aws_code, "ValidationError");
         strcpy(a.text, "Value '123456' at 'tokenCode' failed to satisfy constraint");
-        assert_true(failure_from_fetch(&f, &a, AWS_OP_GET_SESSION_TOKEN, 0));
+        assert_true(failure_from_fetch(&f, &a, AWS_OP_GET_SESSION_TOKEN, true, 0));
         assert_null(strstr(f.message, "123456"));
 }
 
@@ -205,7 +301,7 @@ static void test_ways_to_fail_are_told_apart(void **state _unused_) {
                 struct fetch_answer a = {.outcome = (enum fetch_outcome)i};
                 struct failure f;
 
-                assert_true(failure_from_fetch(&f, &a, AWS_OP_GET_SESSION_TOKEN, 0));
+                assert_true(failure_from_fetch(&f, &a, AWS_OP_GET_SESSION_TOKEN, true, 0));
                 assert_non_null(strstr(f.message, "No code was sent"));
                 for (size_t j = 0; j < n; j++)
                         assert_string_not_equal(seen[j], f.message);
@@ -231,8 +327,8 @@ static void test_wrong_clock_says_how_wrong(void **state _unused_) {
         for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
                 struct failure f;
 
-                assert_true(
-                        failure_from_fetch(&f, &a, AWS_OP_GET_SESSION_TOKEN, rows[i].offset_sec));
+                assert_true(failure_from_fetch(&f, &a, AWS_OP_GET_SESSION_TOKEN, true,
+                                               rows[i].offset_sec));
                 assert_int_equal(f.reason, FAILURE_CLOCK_WRONG);
                 assert_int_equal(f.offset_sec, rows[i].offset_sec);
                 if (!strstr(f.message, rows[i].text))
@@ -241,16 +337,121 @@ static void test_wrong_clock_says_how_wrong(void **state _unused_) {
 }
 
 static void test_without_a_code_no_code_is_spoken_of(void **state _unused_) {
-        for (size_t i = 0; i < ELEMENTSOF(answers); i++) {
-                struct fetch_answer a = answer(i);
+        static const enum aws_op ops[] = {AWS_OP_LIST_MFA_DEVICES, AWS_OP_ASSUME_ROLE,
+                                          AWS_OP_GET_SIGNIN_TOKEN};
+
+        for (size_t i = 0; i < ELEMENTSOF(answers); i++)
+                for (size_t j = 0; j < ELEMENTSOF(ops); j++) {
+                        struct fetch_answer a = answer(i);
+                        struct failure f;
+
+                        /* of a code that AWS refused, and of a session that is over, we must speak */
+                        if (answers[i].reason == FAILURE_NONE ||
+                            answers[i].reason == FAILURE_EXPIRED ||
+                            failure_is_refused_code(answers[i].reason))
+                                continue;
+                        assert_true(failure_from_fetch(&f, &a, ops[j], false, 0));
+                        if (strstr(f.message, "mfactl unlock") || strstr(f.message, "next code"))
+                                fail_msg("%s", f.message);
+                }
+}
+
+/* One error, told to who can do something about it. */
+static void test_advice_is_for_who_made_the_call(void **state _unused_) {
+        static const struct {
+                uint32_t status;
+                const char *code, *text;
+                enum aws_op op;
+                bool has_code;
+                const char *advice;
+        } rows[] = {
+                {403, "AccessDenied", "User: x is not authorized", AWS_OP_ASSUME_ROLE, false,
+                 "Check the role's trust policy and that role_arn and external_id are right"},
+                {403, "AccessDenied", "User: x is not authorized", AWS_OP_ASSUME_ROLE, true,
+                 "Check the role's trust policy and that role_arn and external_id are right"},
+                {403, "AccessDenied", "User: x is not authorized", AWS_OP_GET_SESSION_TOKEN, true,
+                 "Ask whoever manages this AWS account"},
+                {403, "AccessDenied", "Cannot call GetSessionToken with session credentials",
+                 AWS_OP_GET_SESSION_TOKEN, true, "mfactl key import"},
+                {403, "AccessDenied", "Cannot call GetSessionToken with session credentials",
+                 AWS_OP_GET_SESSION_TOKEN, true, "long-term key"},
+                {403, "InvalidClientTokenId", "", AWS_OP_GET_SESSION_TOKEN, true,
+                 "mfactl key import"},
+                {403, "InvalidClientTokenId", "", AWS_OP_ASSUME_ROLE, true, "mfactl key import"},
+                {403, "InvalidClientTokenId", "", AWS_OP_ASSUME_ROLE, false,
+                 "A session ends with its key"},
+                {403, "SignatureDoesNotMatch", "", AWS_OP_GET_CALLER_IDENTITY, false,
+                 "mfactl key import"},
+                {403, "SignatureDoesNotMatch", "", AWS_OP_ASSUME_ROLE, false, "proxy"},
+                {403, "ExpiredToken", "", AWS_OP_ASSUME_ROLE, false, "Run: mfactl unlock"},
+                {400, "Throttling", "", AWS_OP_ASSUME_ROLE, false, "tries again by itself"},
+                {400, "Throttling", "", AWS_OP_GET_CALLER_IDENTITY, false, "Try again"},
+                {400, "Throttling", "", AWS_OP_GET_SESSION_TOKEN, true, "next code"},
+                {500, "InternalFailure", "", AWS_OP_ASSUME_ROLE, false, "tries again by itself"},
+                {500, "InternalFailure", "", AWS_OP_ASSUME_ROLE, true, "may be used up"},
+                {400, "ValidationError", "DurationSeconds exceeds by role chaining.",
+                 AWS_OP_ASSUME_ROLE, false, "one hour is the most"},
+                {400, "ValidationError", "DurationSeconds exceeds the MaxSessionDuration",
+                 AWS_OP_ASSUME_ROLE, false, "the role's MaxSessionDuration is less"},
+                {400, "ValidationError", "DurationSeconds exceeds the MaxSessionDuration",
+                 AWS_OP_ASSUME_ROLE, false, "Lower duration_seconds"},
+                {400, "ValidationError", "DurationSeconds exceeds the MaxSessionDuration",
+                 AWS_OP_ASSUME_ROLE, true, "--duration"},
+                {403, "RegionDisabledException", "", AWS_OP_ASSUME_ROLE, false, "another region"},
+                {400, "MalformedPolicyDocument", "", AWS_OP_ASSUME_ROLE, false,
+                 "Check mfad_session_policy"},
+                {400, "PackedPolicyTooLarge", "", AWS_OP_ASSUME_ROLE, false, "Shorten"},
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                struct fetch_answer a = {.outcome = FETCH_AWS_ERROR,
+                                         .was_sent = true,
+                                         .http_status = rows[i].status};
                 struct failure f;
 
-                if (answers[i].reason == FAILURE_NONE || failure_is_refused_code(answers[i].reason))
-                        continue;
-                assert_true(failure_from_fetch(&f, &a, AWS_OP_LIST_MFA_DEVICES, 0));
-                if (strstr(f.message, "mfactl unlock"))
-                        fail_msg("%s", f.message);
+                strcpy(a.aws_code, rows[i].code);
+                strcpy(a.text, rows[i].text);
+                assert_true(failure_from_fetch(&f, &a, rows[i].op, rows[i].has_code, 0));
+                if (!strstr(f.message, rows[i].advice))
+                        fail_msg("line %zu: %s", i, f.message);
         }
+}
+
+/* The sign-in endpoint refuses with pages, and has no codes. */
+static void test_sign_in(void **state _unused_) {
+        struct fetch_answer a = {.outcome = FETCH_AWS_ERROR, .was_sent = true, .http_status = 400};
+        struct failure f;
+
+        assert_true(failure_from_fetch(&f, &a, AWS_OP_GET_SIGNIN_TOKEN, false, 0));
+        assert_int_equal(f.reason, FAILURE_DENIED);
+        assert_non_null(strstr(f.message, "mfactl refresh"));
+        a.http_status = 404;
+        assert_true(failure_from_fetch(&f, &a, AWS_OP_GET_SIGNIN_TOKEN, false, 0));
+        assert_int_equal(f.reason, FAILURE_BAD_ANSWER);
+        a.http_status = 400;
+        assert_true(failure_from_fetch(&f, &a, AWS_OP_ASSUME_ROLE, false, 0));
+        assert_int_equal(f.reason, FAILURE_BAD_ANSWER);
+}
+
+/* However long AWS's own text is, the advice behind it is whole. */
+static void test_advice_survives_a_long_text(void **state _unused_) {
+        for (size_t i = 0; i < ELEMENTSOF(answers); i++)
+                for (int kind = 0; kind < 4; kind++) {
+                        enum aws_op op = kind < 2 ? AWS_OP_ASSUME_ROLE : AWS_OP_GET_SESSION_TOKEN;
+                        struct fetch_answer a = answer(i);
+                        struct failure f, plain;
+                        const char *advice;
+
+                        if (!failure_from_fetch(&plain, &a, op, kind % 2, 0))
+                                continue;
+                        memset(a.text + strlen(a.text), 'x', FETCH_TEXT_MAX - strlen(a.text));
+                        assert_true(failure_from_fetch(&f, &a, op, kind % 2, 0));
+                        advice = strrchr(plain.message, '.');
+                        assert_non_null(advice);
+                        if (strlen(f.message) < strlen(advice) ||
+                            strcmp(f.message + strlen(f.message) - strlen(advice), advice) != 0)
+                                fail_msg("%s", f.message);
+                }
 }
 
 static void test_refusals_of_the_signer(void **state _unused_) {
@@ -277,6 +478,8 @@ int main(void) {
                 cmocka_unit_test(test_rows_are_complete),
                 cmocka_unit_test(test_only_what_ends_by_itself_is_retried),
                 cmocka_unit_test(test_no_code_that_sdks_retry),
+                cmocka_unit_test(test_statuses_and_codes),
+                cmocka_unit_test(test_what_is_the_endpoints_fault),
                 cmocka_unit_test(test_sentences_are_whole_with_the_longest_detail),
                 cmocka_unit_test(test_details_are_made_printable),
                 cmocka_unit_test(test_answers),
@@ -284,6 +487,9 @@ int main(void) {
                 cmocka_unit_test(test_ways_to_fail_are_told_apart),
                 cmocka_unit_test(test_wrong_clock_says_how_wrong),
                 cmocka_unit_test(test_without_a_code_no_code_is_spoken_of),
+                cmocka_unit_test(test_advice_is_for_who_made_the_call),
+                cmocka_unit_test(test_sign_in),
+                cmocka_unit_test(test_advice_survives_a_long_text),
                 cmocka_unit_test(test_refusals_of_the_signer),
         };
 

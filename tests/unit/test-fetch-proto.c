@@ -21,7 +21,8 @@ static void test_request(void **state) {
                                   .http = {.url = "https://sts.amazonaws.com/",
                                            .headers = BUF_INIT(AWS_HEADERS_MAX),
                                            .body = BUF_INIT(AWS_BODY_MAX)},
-                                  .ca_file = "/etc/ca.pem"},
+                                  .ca_file = "/etc/ca.pem",
+                                  .proxy = "http://me:secret@proxy.example:3128"},
                              never = {.op = AWS_OP_LIST_MFA_DEVICES};
 
         (void)state;
@@ -32,6 +33,7 @@ static void test_request(void **state) {
         assert_string_equal(back.http.url, q.http.url);
         assert_string_equal(back.http.headers.data, q.http.headers.data);
         assert_string_equal(back.ca_file, q.ca_file);
+        assert_string_equal(back.proxy, q.proxy);
         assert_int_equal(fetch_request_encode(&back, &again), 0);
         assert_int_equal(again.len, b.len);
         assert_memory_equal(again.data, b.data, b.len);
@@ -44,6 +46,73 @@ static void test_request(void **state) {
         assert_int_equal(fetch_request_decode(b.data, b.len, &never), -EBADMSG);
         assert_int_equal(never.op, AWS_OP_LIST_MFA_DEVICES);
         fetch_request_clear(&q);
+}
+
+static void test_proxies(void **state) {
+        static const struct {
+                const char *proxy;
+                int result;
+        } cases[] = {
+                {"", 0},
+                {"http://proxy.example:3128", 0},
+                {"http://me:p%40ss@127.0.0.1:1", 0},
+                {"http://proxy.example", -EBADMSG},
+                {"https://proxy.example:3128", -EBADMSG},
+                {"socks5://proxy.example:1080", -EBADMSG},
+                {"proxy.example:3128", -EBADMSG},
+                {"http://proxy.example:3128/", -EBADMSG},
+        };
+
+        (void)state;
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_(buf_clear) struct buf b = BUF_INIT(FETCH_PACKET_MAX);
+                _cleanup_(fetch_request_clear) struct fetch_request back = {0};
+                struct fetch_request q = {.op = AWS_OP_ASSUME_ROLE};
+
+                print_message("%s\n", cases[i].proxy);
+                strcpy(q.proxy, cases[i].proxy);
+                assert_int_equal(fetch_request_encode(&q, &b), 0);
+                assert_int_equal(fetch_request_decode(b.data, b.len, &back), cases[i].result);
+        }
+}
+
+/* Every field as long as it may be. */
+static void test_longest_request_fits(void **state) {
+        _cleanup_(buf_clear) struct buf b = BUF_INIT(FETCH_PACKET_MAX);
+        _cleanup_(fetch_request_clear) struct fetch_request back = {0};
+        struct fetch_request q = {
+                .op = AWS_OP_ASSUME_ROLE,
+                .http = {.headers = BUF_INIT(AWS_HEADERS_MAX), .body = BUF_INIT(AWS_BODY_MAX)},
+                .proxy = "http://"};
+        char *at;
+
+        (void)state;
+        memset(q.http.url, 'u', sizeof(q.http.url) - 1);
+        memset(q.ca_file, 'c', sizeof(q.ca_file) - 1);
+        memset(q.proxy + 7, 'p', sizeof(q.proxy) - 1 - 7);
+        memcpy(q.proxy + 8, ":", 1); /* a user of one letter, a long password */
+        strcpy(q.proxy + sizeof(q.proxy) - 1 - strlen("@h:1"), "@h:1");
+        assert_int_equal(buf_reserve(&q.http.headers, AWS_HEADERS_MAX, &at), 0);
+        memset(at, 'h', AWS_HEADERS_MAX);
+        buf_commit(&q.http.headers, AWS_HEADERS_MAX);
+        assert_int_equal(buf_reserve(&q.http.body, AWS_BODY_MAX, &at), 0);
+        memset(at, 'b', AWS_BODY_MAX);
+        buf_commit(&q.http.body, AWS_BODY_MAX);
+        assert_int_equal(fetch_request_encode(&q, &b), 0);
+        assert_int_equal(fetch_request_decode(b.data, b.len, &back), 0);
+        assert_int_equal(back.http.body.len, AWS_BODY_MAX);
+        assert_string_equal(back.proxy, q.proxy);
+        fetch_request_clear(&q);
+}
+
+/* A proxy's password does not stay behind. */
+static void test_request_is_wiped(void **state) {
+        static const struct fetch_request nothing;
+        struct fetch_request q = {.op = AWS_OP_ASSUME_ROLE, .proxy = "http://me:secret@p:1"};
+
+        (void)state;
+        fetch_request_clear(&q);
+        assert_memory_equal(&q, &nothing, sizeof(q));
 }
 
 static struct creds *make_creds(const char *id, const char *secret_key, const char *token) {
@@ -90,12 +159,22 @@ static int round_trip(const struct fetch_answer *a) {
 static void test_answers(void **state) {
         struct fetch_answer session = good_answer(), devices = good_answer(),
                             identity = good_answer(), failed = {.outcome = FETCH_RESOLVE_FAILED},
-                            refused = good_answer();
+                            refused = good_answer(), role = good_answer(), signin = good_answer();
 
         (void)state;
         session.creds = make_creds("ASIAEXAMPLE", "secret/+=", "token//+==");
         assert_int_equal(round_trip(&session), 0);
         fetch_answer_clear(&session);
+
+        role.creds = make_creds("LSIAEXAMPLE", "secret/+=", "token//+==");
+        strcpy(role.user_arn, "arn:aws:sts::123456789012:assumed-role/Admin/me");
+        assert_int_equal(round_trip(&role), 0);
+        fetch_answer_clear(&role);
+
+        assert_int_equal(secret_copy("VCQgs5_-", 8, &signin.signin_token), 0);
+        assert_int_equal(round_trip(&signin), 0);
+        fetch_answer_clear(&signin);
+        assert_null(signin.signin_token);
 
         devices.n_mfa_serials = FETCH_MFA_DEVICES_MAX;
         for (size_t i = 0; i < FETCH_MFA_DEVICES_MAX; i++)
@@ -128,6 +207,12 @@ static void test_longest_answer_fits(void **state) {
         memset(a.text, 'x', FETCH_TEXT_MAX);
         memset(a.user_arn, 'u', USER_ARN_MAX);
         memset(a.aws_code, 'c', sizeof(a.aws_code) - 1);
+        memset(a.account, '1', sizeof(a.account) - 1);
+        a.n_mfa_serials = FETCH_MFA_DEVICES_MAX;
+        for (size_t i = 0; i < FETCH_MFA_DEVICES_MAX; i++)
+                memset(a.mfa_serials[i], 's', MFA_SERIAL_MAX);
+        assert_int_equal(secret_new(SIGNIN_TOKEN_MAX, &a.signin_token), 0);
+        memset(secret_reveal(a.signin_token), 't', SIGNIN_TOKEN_MAX);
         a.creds = make_creds(id, key, token);
         assert_int_equal(round_trip(&a), 0);
         fetch_answer_clear(&a);
@@ -183,6 +268,35 @@ static void test_creds_that_lie(void **state) {
         }
 }
 
+static void test_signin_tokens_that_lie(void **state) {
+        static const struct {
+                const char *bytes;
+                size_t len;
+        } tokens[] = {
+                {"two words", 9}, {"quo\"te", 6},  {"back\\slash", 10},
+                {"new\nline", 8}, {"\xc3\xa4", 2}, {"n\0l", 3},
+        };
+        struct fetch_answer a;
+
+        (void)state;
+        for (size_t i = 0; i < ELEMENTSOF(tokens); i++) {
+                a = good_answer();
+                assert_int_equal(secret_copy(tokens[i].bytes, tokens[i].len, &a.signin_token), 0);
+                assert_int_equal(round_trip(&a), -EBADMSG);
+                fetch_answer_clear(&a);
+        }
+        a = good_answer();
+        assert_int_equal(secret_new(SIGNIN_TOKEN_MAX + 1, &a.signin_token), 0);
+        memset(secret_reveal(a.signin_token), 't', SIGNIN_TOKEN_MAX + 1);
+        assert_int_equal(round_trip(&a), -EBADMSG);
+        fetch_answer_clear(&a);
+        a = good_answer();
+        a.outcome = FETCH_AWS_ERROR; /* a failure cannot bring a token */
+        assert_int_equal(secret_copy("t", 1, &a.signin_token), 0);
+        assert_int_equal(round_trip(&a), -EBADMSG);
+        fetch_answer_clear(&a);
+}
+
 static void test_numbers_that_lie(void **state) {
         struct fetch_answer a = good_answer();
 
@@ -223,10 +337,14 @@ static void test_bools_are_0_or_1(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_request),
+                cmocka_unit_test(test_proxies),
+                cmocka_unit_test(test_longest_request_fits),
+                cmocka_unit_test(test_request_is_wiped),
                 cmocka_unit_test(test_answers),
                 cmocka_unit_test(test_longest_answer_fits),
                 cmocka_unit_test(test_texts_that_lie),
                 cmocka_unit_test(test_creds_that_lie),
+                cmocka_unit_test(test_signin_tokens_that_lie),
                 cmocka_unit_test(test_numbers_that_lie),
                 cmocka_unit_test(test_bools_are_0_or_1),
         };

@@ -15,6 +15,9 @@
 #define HOST  "Host: 127.0.0.1:9912"
 #define AUTH  "Authorization: " TOKEN
 
+#define ARN         "arn:aws:iam::123456789012:role/ops"
+#define ARN_SPELLED "arn:aws:iam::123456789012:role~2Fops"
+
 struct row {
         const char *what;
         const char *request;     /* "METHOD PATH VERSION" */
@@ -39,6 +42,14 @@ static const struct row rows[] = {
         {"HTTP/1.0", "GET / HTTP/1.0", {HOST, AUTH}, HTTP_OK},
         {"a profile", "GET /profile/corp.dev_1 HTTP/1.1", {HOST, AUTH}, HTTP_OK},
         {"a profile with a slash", "GET /profile/corp/dev HTTP/1.1", {HOST, AUTH}, HTTP_OK},
+        {"a profile with a blank", "GET /profile/corp~20dev HTTP/1.1", {HOST, AUTH}, HTTP_OK},
+        {"a profile in UTF-8", "GET /profile/b~C3~BCro HTTP/1.1", {HOST, AUTH}, HTTP_OK},
+        {"a role", "GET /role-arn/" ARN " HTTP/1.1", {HOST, AUTH}, HTTP_OK},
+        {"a role, spelled", "GET /role-arn/" ARN_SPELLED " HTTP/1.1", {HOST, AUTH}, HTTP_OK},
+        {"a role with a path",
+         "GET /role-arn/arn:aws-us-gov:iam::123456789012:role/a/b/c@d.e,f=g+h HTTP/1.1",
+         {HOST, AUTH},
+         HTTP_OK},
         {"Content-Length: 0", GET, {HOST, AUTH, "Content-Length: 0"}, HTTP_OK},
         {"Go's retry counter", GET, {HOST, AUTH, "Amz-Sdk-Request: attempt=1; max=3"}, HTTP_OK},
         {"lower-case names", GET, {"host: 127.0.0.1:9912", "authorization: " TOKEN}, HTTP_OK},
@@ -74,6 +85,20 @@ static const struct row rows[] = {
         {"no such path", "GET /latest/meta-data HTTP/1.1", {HOST, AUTH}, HTTP_REFUSED_PATH},
         {"profile without name", "GET /profile/ HTTP/1.1", {HOST, AUTH}, HTTP_REFUSED_PATH},
         {"/profile", "GET /profile HTTP/1.1", {HOST, AUTH}, HTTP_REFUSED_PATH},
+        {"role without ARN", "GET /role-arn/ HTTP/1.1", {HOST, AUTH}, HTTP_REFUSED_PATH},
+        {"/role-arn", "GET /role-arn HTTP/1.1", {HOST, AUTH}, HTTP_REFUSED_PATH},
+        {"/role-arns", "GET /role-arns/" ARN " HTTP/1.1", {HOST, AUTH}, HTTP_REFUSED_PATH},
+        {"// in an ARN", "GET /role-arn/" ARN "//x HTTP/1.1", {HOST, AUTH}, HTTP_REFUSED_PATH},
+        {".. in an ARN", "GET /role-arn/" ARN "/../x HTTP/1.1", {HOST, AUTH}, HTTP_REFUSED_PATH},
+        {"%2F in an ARN",
+         "GET /role-arn/arn:aws:iam::123456789012:role%2Fops HTTP/1.1",
+         {HOST, AUTH},
+         HTTP_REFUSED_PATH},
+        {"query behind an ARN",
+         "GET /role-arn/" ARN "?x HTTP/1.1",
+         {HOST, AUTH},
+         HTTP_REFUSED_PATH},
+        {"a blank in a name", "GET /profile/a b HTTP/1.1", {HOST, AUTH}, HTTP_REFUSED_PATH},
         {"healthz/", "GET /healthz/ HTTP/1.1", {HOST, AUTH}, HTTP_REFUSED_PATH},
 
         /* E7 */
@@ -208,6 +233,8 @@ static void test_table(void **state) {
 
 static void test_call(void **state) {
         static const struct row profile = {"", "GET /profile/a/b HTTP/1.1", {HOST, AUTH}, HTTP_OK};
+        static const struct row role = {
+                "", "GET /role-arn/" ARN_SPELLED " HTTP/1.1", {HOST, AUTH}, HTTP_OK};
         static const struct row root = {"", GET, {AUTH, HOST}, HTTP_OK};
         static const struct row health = {"", "GET /healthz HTTP/1.1", {AUTH, HOST}, HTTP_OK};
         struct http_head head;
@@ -217,15 +244,22 @@ static void test_call(void **state) {
         head_from(&profile, &head);
         assert_int_equal(http_guard(&head, PORT, &call), HTTP_OK);
         assert_int_equal(call.route, HTTP_ROUTE_PROFILE);
-        assert_int_equal(call.profile.len, 3);
-        assert_memory_equal(call.profile.text, "a/b", 3);
+        assert_int_equal(call.name.len, 3);
+        assert_memory_equal(call.name.text, "a/b", 3);
         assert_int_equal(call.authorization.len, strlen(TOKEN));
         assert_memory_equal(call.authorization.text, TOKEN, strlen(TOKEN));
+
+        head_from(&role, &head);
+        assert_int_equal(http_guard(&head, PORT, &call), HTTP_OK);
+        assert_int_equal(call.route, HTTP_ROUTE_ROLE_ARN);
+        assert_int_equal(call.name.len, strlen(ARN_SPELLED));
+        assert_memory_equal(call.name.text, ARN_SPELLED, strlen(ARN_SPELLED)); /* not yet decoded */
+        assert_int_equal(call.authorization.len, strlen(TOKEN));
 
         head_from(&root, &head);
         assert_int_equal(http_guard(&head, PORT, &call), HTTP_OK);
         assert_int_equal(call.route, HTTP_ROUTE_DEFAULT);
-        assert_int_equal(call.profile.len, 0);
+        assert_int_equal(call.name.len, 0);
 
         head_from(&health, &head);
         assert_int_equal(http_guard(&head, PORT, &call), HTTP_OK);
@@ -236,7 +270,6 @@ static void test_call(void **state) {
 static void test_limits(void **state) {
         static const struct row good = {"", GET, {HOST, AUTH}, HTTP_OK};
         static char filler[HTTP_HEADERS_LEN_MAX];
-        char path[HTTP_PATH_MAX + 2];
         struct http_head head;
         struct http_call call;
 
@@ -255,19 +288,57 @@ static void test_limits(void **state) {
         head.headers[2].value.len = sizeof(filler);
         assert_int_equal(http_guard(&head, PORT, &call), HTTP_REFUSED_HEADER);
 
-        memset(path, 'a', sizeof(path));
-        memcpy(path, "/profile/", 9);
-        head_from(&good, &head);
-        head.path = (struct http_text){path, 9 + 128};
-        assert_int_equal(http_guard(&head, PORT, &call), HTTP_OK);
-        for (size_t len = 9 + 129; len <= sizeof(path); len++) {
-                head.path.len = len;
-                assert_int_equal(http_guard(&head, PORT, &call), HTTP_REFUSED_PATH);
-        }
-
         head_from(&good, &head);
         head.is_whole = false;
         assert_int_equal(http_guard(&head, PORT, &call), HTTP_REFUSED_HEADER);
+}
+
+/* The longest name and the longest ARN pass, in any spelling, and nothing longer. */
+static void test_path_limits(void **state) {
+        static const struct row good = {"", GET, {HOST, AUTH}, HTTP_OK};
+        static const struct {
+                const char *prefix;
+                size_t max;
+        } routes[] = {{"/profile/", 384}, {"/role-arn/", 1765}};
+        char path[4096];
+        struct http_head head;
+        struct http_call call;
+
+        (void)state;
+        head_from(&good, &head);
+        for (size_t i = 0; i < ELEMENTSOF(routes); i++) {
+                size_t n = strlen(routes[i].prefix);
+
+                memset(path, 'a', sizeof(path));
+                memcpy(path, routes[i].prefix, n);
+                head.path = (struct http_text){path, n + routes[i].max};
+                assert_true(head.path.len <= HTTP_PATH_MAX);
+                assert_int_equal(http_guard(&head, PORT, &call), HTTP_OK);
+                assert_int_equal(call.name.len, routes[i].max);
+                for (size_t len = n + routes[i].max + 1; len <= sizeof(path); len++) {
+                        head.path.len = len;
+                        assert_int_equal(http_guard(&head, PORT, &call), HTTP_REFUSED_PATH);
+                }
+        }
+}
+
+/* An ARN of IAM's longest kind, spelled as a stranger would see it in `mfactl profiles`. */
+static void test_longest_arn(void **state) {
+        static const struct row good = {"", GET, {HOST, AUTH}, HTTP_OK};
+        static const char start[] = "/role-arn/arn:aws-us-gov:iam::123456789012:role";
+        char path[HTTP_PATH_MAX + 1] = "";
+        struct http_head head;
+        struct http_call call;
+
+        (void)state;
+        strcpy(path, start);
+        for (size_t i = 0; i < 512 + 64; i++)
+                strcat(path, "~2F");
+        assert_int_equal(strlen(path), HTTP_PATH_MAX);
+        head_from(&good, &head);
+        head.path = (struct http_text){path, strlen(path)};
+        assert_int_equal(http_guard(&head, PORT, &call), HTTP_OK);
+        assert_int_equal(call.route, HTTP_ROUTE_ROLE_ARN);
 }
 
 /* A refused request leaves nothing to act upon. */
@@ -307,8 +378,9 @@ static void test_texts(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_table),  cmocka_unit_test(test_call),
-                cmocka_unit_test(test_limits), cmocka_unit_test(test_untouched_on_refusal),
+                cmocka_unit_test(test_table),       cmocka_unit_test(test_call),
+                cmocka_unit_test(test_limits),      cmocka_unit_test(test_path_limits),
+                cmocka_unit_test(test_longest_arn), cmocka_unit_test(test_untouched_on_refusal),
                 cmocka_unit_test(test_texts),
         };
 

@@ -40,6 +40,38 @@ static void test_pipelined_and_slow(void **state) {
         expect(s, slow, 200, FAKE_SECRET);
 }
 
+/* MHD's pool has room for the longest path beside all that an SDK sends, and for the answer's head. */
+static void test_longest_path(void **state) {
+        static const char *const headers[] = {
+                "Accept: application/json", "Accept-Encoding: identity", "Connection: keep-alive",
+                "Amz-Sdk-Request: attempt=1; max=3",
+                "Amz-Sdk-Invocation-Id: 01234567-89ab-cdef-0123-456789abcdef"};
+        _cleanup_(client_freep) struct client *c = NULL;
+        struct server *s = *state;
+        char text[8192] = "GET /role-arn/arn:aws-us-gov:iam::123456789012:role";
+        unsigned status;
+
+        for (size_t i = 0; i < 512 + 64; i++)
+                strcat(text, "~2F");
+        strcat(text, " HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: ");
+        strcat(text, s->token);
+        for (size_t i = 0; i < ELEMENTSOF(headers); i++) {
+                strcat(text, "\r\n");
+                strcat(text, headers[i]);
+        }
+        strcat(text, "\r\nUser-Agent: ");
+        memset(text + strlen(text), 'u', 512);
+        strcat(text, "\r\n\r\n");
+
+        c = client_new(s);
+        client_send(c, text);
+        assert_true(run_until_answer(s, c, SOON_MSEC));
+        status = status_of(
+                c); /* whatever it is, it is the endpoint's and not MHD's or the guard's */
+        assert_true(status == 200 || status == 400 || status == 403 || status == 503);
+        assert_non_null(strstr(c->answer, "\"code\":\"Mfad"));
+}
+
 /* All end HTTP_REQUEST_SEC after their last right to time, however busy they look. */
 static void test_deadlines(void **state) {
         _cleanup_(client_freep) struct client *silent = NULL, *drip = NULL, *idle = NULL;
@@ -203,10 +235,7 @@ static void test_detach(void **state) {
         next = client_new(s);
         client_get(next, s, "/healthz");
         s->endpoint = endpoint_free(s->endpoint);
-        assert_int_equal(endpoint_new(s->event, (struct sessions *)&s->nothing,
-                                      (struct profiles *)&s->nothing, s->tokens,
-                                      (struct signer_client *)&s->nothing, &s->endpoint),
-                         0);
+        assert_int_equal(fake_endpoint_new(s->event, s->tokens, &s->endpoint), 0);
         assert_int_equal(http_in_new(s->event, fd, fd6, s->port, s->endpoint, &s->http), 0);
         expect(s, next, 200, "state");
 }
@@ -214,9 +243,13 @@ static void test_detach(void **state) {
 int main(void) {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
         const struct CMUnitTest tests[] = {
-                TEST(test_pipelined_and_slow), TEST(test_deadlines),
-                TEST(test_connection_limit),   TEST(test_no_descriptors),
-                TEST(test_ipv6_is_refused),    TEST(test_detach),
+                TEST(test_pipelined_and_slow),
+                TEST(test_longest_path),
+                TEST(test_deadlines),
+                TEST(test_connection_limit),
+                TEST(test_no_descriptors),
+                TEST(test_ipv6_is_refused),
+                TEST(test_detach),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

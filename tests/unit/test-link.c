@@ -397,6 +397,30 @@ static void test_sudo(void **state _unused_) {
         assert_int_equal(unsetenv("SUDO_UID"), 0);
 }
 
+static void test_ask(void **state _unused_) {
+        static const char *const script[][2] = {{PING, "{\"parameters\":{\"text\":\"y\"}}"}};
+        static const char *const refusal[][2] = {{PING, "{\"error\":\"a.b.Busy\"}"}};
+        pid_t pid = serve(script, 1, 1000, false);
+        uint64_t before;
+        json_t *p;
+
+        assert_int_equal(link_ask("control", "a.b.Ping", 5000, &p), 0);
+        assert_string_equal(varlink_string(p, "text"), "y");
+        json_decref(p);
+        reap(pid);
+        pid = serve(refusal, 1, 1000, false);
+        assert_int_equal(link_ask("control", "a.b.Ping", 5000, &p), 1);
+        json_decref(p);
+        reap(pid);
+        assert_int_equal(link_ask("vault", "a.b.Ping", 5000, &p), -ENOENT);
+
+        pid = serve(NULL, 0, 1, /* hangs= */ true);
+        before = clock_boot_usec();
+        assert_int_equal(link_ask("control", "a.b.Ping", 50, &p), -ETIMEDOUT);
+        assert_true(clock_boot_usec() - before < USEC_PER_SEC);
+        reap(pid);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
@@ -408,6 +432,7 @@ int main(void) {
                 TEST(test_service_leaves),
                 TEST(test_timeout),
                 TEST(test_timeout_while_sending),
+                TEST(test_ask),
                 TEST(test_too_long_a_call),
                 TEST(test_nobody_there),
                 TEST(test_untrusted_directory),

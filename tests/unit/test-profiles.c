@@ -1,4 +1,4 @@
-/* test-profiles.c - which key answers for a name, with the vault open, sealed and changed. */
+/* test-profiles.c - what a name stands for: keys, roles, chains and circles, with the vault open and sealed. */
 #include "common/clock.h"
 #include "common/macros.h"
 #include "daemon/front/config.h"
@@ -10,11 +10,14 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 static char dir[64];
 static struct config config;
 static struct profiles *p;
+static sd_event *event;
 
 /* the signer, in our hands */
 static enum vault_state vault;
@@ -58,13 +61,14 @@ static int setup(void **state _unused_) {
         (void)snprintf(config.aws_credentials_file, PATH_LEN_MAX, "%s/credentials", dir);
         vault = VAULT_SEALED;
         clock_freeze(1000 * USEC_PER_SEC, 1800000000);
-        return profiles_new(&config, NULL, &p);
+        return sd_event_new(&event) < 0 ? -1 : profiles_new(event, &config, NULL, &p);
 }
 
 static int teardown(void **state _unused_) {
         char command[128];
 
         p = profiles_free(p);
+        event = sd_event_unref(event);
         (void)snprintf(command, sizeof(command), "rm -rf %s", dir);
         return system(command);
 }
@@ -75,20 +79,21 @@ static void reload(const char *text) {
 }
 
 static void resolves(const char *name, const char *key) {
-        struct aws_profile found = {0};
+        struct profile_view found;
 
-        assert_int_equal(profiles_resolve(p, name, &found), PROFILE_IS_KEY);
-        assert_string_equal(found.name, key);
+        assert_int_equal(profiles_resolve(p, name, &found), PROFILE_KEY);
+        assert_string_equal(found.session, key);
+        assert_string_equal(found.key, key);
 }
 
 static void is_unknown(const char *name) {
-        struct aws_profile found;
+        struct profile_view found;
 
         assert_int_equal(profiles_resolve(p, name, &found), PROFILE_UNKNOWN);
 }
 
 static void test_names(void **state _unused_) {
-        struct aws_profile found;
+        struct profile_view found;
 
         reload("[default]\nregion = eu-west-1\n[profile work]\nregion = us-west-2\n"
                "[profile admin]\nrole_arn = arn:aws:iam::123456789012:role/x\nsource_profile = work\n");
@@ -99,9 +104,9 @@ static void test_names(void **state _unused_) {
         resolves("vault-only", "vault-only");
         is_unknown("default"); /* no such key */
         is_unknown("nobody");
-        assert_int_equal(profiles_resolve(p, "admin", &found), PROFILE_IS_ROLE);
-        assert_int_equal(profiles_resolve(p, "work", &found), PROFILE_IS_KEY);
-        assert_string_equal(found.region, "us-west-2");
+        assert_int_equal(profiles_resolve(p, "admin", &found), PROFILE_ROLE);
+        assert_int_equal(profiles_resolve(p, "work", &found), PROFILE_KEY);
+        assert_string_equal(found.profile.where.region, "us-west-2");
 }
 
 static void test_default(void **state _unused_) {
@@ -137,22 +142,249 @@ static void test_sealing_forgets_no_names(void **state _unused_) {
         is_unknown("only");
 }
 
+/* Runs the event loop until @name is @kind, for at most five seconds. */
+static void wait_for(const char *name, enum profile_kind kind) {
+        struct profile_view found;
+
+        for (unsigned i = 0; i < 500; i++) {
+                if (profiles_resolve(p, name, &found) == kind)
+                        return;
+                assert_true(sd_event_run(event, 10 * USEC_PER_MSEC) >= 0);
+        }
+        fail_msg("%s is not %d", name, kind);
+}
+
+static unsigned n_told;
+
+static void on_read(void *userdata) {
+        assert_ptr_equal(userdata, &n_told);
+        n_told++;
+}
+
 static void test_changed_files_are_read_again(void **state _unused_) {
+        uint64_t before;
+
         reload("[profile a]\nregion = us-east-1\n");
-        resolves("a", "a");
+        before = profiles_generation(p);
+        n_told = 0;
+        profiles_watch(p, on_read, &n_told);
         write_config("[profile bb]\nregion = us-east-1\n");
-        resolves("a", "a"); /* looked less than a second ago */
-        clock_advance(USEC_PER_SEC);
+        resolves("a", "a"); /* what was resolved is good until the loop turns */
+        wait_for("bb", PROFILE_KEY);
         is_unknown("a");
-        resolves("bb", "bb");
+        assert_int_equal(n_told, 1);
+        assert_true(profiles_generation(p) > before);
+}
+
+/* Somebody's editor writes a new file and renames it; somebody's dotfiles are links. */
+static void test_replaced_and_linked_files_are_read_again(void **state _unused_) {
+        char target[PATH_LEN_MAX], fresh[PATH_LEN_MAX];
+
+        (void)snprintf(target, sizeof(target), "%s/target", dir);
+        (void)snprintf(fresh, sizeof(fresh), "%s/fresh", dir);
+        assert_int_equal(mkdir(target, 0700), 0);
+        (void)snprintf(target, sizeof(target), "%s/target/config", dir);
+        assert_int_equal(symlink(target, config.aws_config_file), 0);
+        wait_for("a", PROFILE_UNKNOWN);
+        write_config("[profile a]\nregion = us-east-1\n"); /* through the link */
+        wait_for("a", PROFILE_KEY);
+        write_config("[profile b]\nregion = us-east-1\n");
+        wait_for("b", PROFILE_KEY);
+
+        assert_int_equal(unlink(config.aws_config_file), 0);
+        wait_for("b", PROFILE_UNKNOWN);
+        write_config("[profile c]\nregion = us-east-1\n");
+        assert_int_equal(rename(config.aws_config_file, fresh), 0);
+        assert_int_equal(rename(fresh, config.aws_config_file), 0);
+        wait_for("c", PROFILE_KEY);
 }
 
 static void test_broken_file_keeps_what_was_read(void **state _unused_) {
         reload("[profile a]\nregion = us-east-1\n");
-        reload("[profile a\n");
+        assert_null(profiles_notice(p));
+        reload("[profile a]\nregion = x\n[profile a\n");
         resolves("a", "a");
+        assert_non_null(profiles_notice(p));
+        assert_non_null(strstr(profiles_notice(p), "/config\" line 3: "));
+        assert_non_null(strstr(profiles_notice(p), "keeping what was read before"));
         reload("[profile c]\nregion = us-east-1\n");
         resolves("c", "c");
+        assert_null(profiles_notice(p));
+}
+
+static const char roles[] =
+        "[default]\nregion = eu-west-1\nca_bundle = /ca\n"
+        "[profile one]\nrole_arn = arn:aws:iam::123456789012:role/1\n"
+        "source_profile = default\nmfa_serial = arn:aws:iam::123456789012:mfa/a\n"
+        "[profile two]\nrole_arn = arn:aws:iam::123456789012:role/2\n"
+        "source_profile = one\nregion = eu-west-2\nduration_seconds = 7200\n"
+        "[profile three]\nrole_arn = arn:aws:iam::123456789012:role/3\n"
+        "source_profile = two\n"
+        "[profile direct]\nrole_arn = arn:aws:iam::123456789012:role/d\n"
+        "source_profile = default\nmfad_direct_mfa = true\n"
+        "duration_seconds = 43200\n"
+        "[profile on-direct]\nrole_arn = arn:aws:iam::123456789012:role/od\n"
+        "source_profile = direct\n"
+        "[profile self]\nrole_arn = arn:aws:iam::123456789012:role/s\n"
+        "source_profile = self\n"
+        "[profile on-self]\nrole_arn = arn:aws:iam::123456789012:role/os\n"
+        "source_profile = self\n";
+
+static void test_roles(void **state _unused_) {
+        static const struct {
+                const char *name;
+                enum profile_kind kind;
+                const char *session, *key, *source, *region;
+                bool is_shortened;
+        } rows[] = {
+                {"one", PROFILE_ROLE, "default", "default", "", "eu-west-1", false},
+                {"two", PROFILE_ROLE, "default", "default", "one", "eu-west-2", true},
+                {"three", PROFILE_ROLE, "default", "default", "two", "eu-west-2", false},
+                {"direct", PROFILE_DIRECT, "direct", "default", "", "eu-west-1", false},
+                {"on-direct", PROFILE_ROLE, "direct", "default", "", "eu-west-1", false},
+                {"self", PROFILE_ROLE, "self", "self", "", "", false},
+                {"on-self", PROFILE_ROLE, "self", "self", "", "", false},
+        };
+
+        reload(roles);
+        open_vault("default", "self");
+        for (int sealed = 0; sealed < 2; sealed++) {
+                for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                        struct profile_view v;
+
+                        assert_int_equal(profiles_resolve(p, rows[i].name, &v), rows[i].kind);
+                        assert_string_equal(v.profile.name, rows[i].name);
+                        assert_string_equal(v.session, rows[i].session);
+                        assert_string_equal(v.key, rows[i].key);
+                        assert_string_equal(v.source, rows[i].source);
+                        assert_string_equal(v.profile.where.region, rows[i].region);
+                        assert_int_equal(v.is_shortened, rows[i].is_shortened);
+                        assert_string_equal(v.profile.ca_bundle, *rows[i].region ? "/ca" : "");
+                }
+                vault = VAULT_SEALED;
+        }
+}
+
+static void test_unusable(void **state _unused_) {
+        static const char text[] =
+                "[profile a]\nrole_arn = arn:aws:iam::123456789012:role/a\n"
+                "source_profile = b\n"
+                "[profile b]\nrole_arn = arn:aws:iam::123456789012:role/b\n"
+                "source_profile = c\n"
+                "[profile c]\nrole_arn = arn:aws:iam::123456789012:role/c\n"
+                "source_profile = b\n"
+                "[profile nowhere]\nrole_arn = arn:aws:iam::123456789012:role/n\n"
+                "source_profile = nobody\n"
+                "[profile plain]\nregion = us-east-1\n"
+                "[profile no-key]\nrole_arn = arn:aws:iam::123456789012:role/k\n"
+                "source_profile = plain\n"
+                "[profile ec2]\nrole_arn = arn:aws:iam::123456789012:role/e\n"
+                "credential_source = Ec2InstanceMetadata\n"
+                "[profile on-ec2]\nrole_arn = arn:aws:iam::123456789012:role/oe\n"
+                "source_profile = ec2\n"
+                "[profile deep]\nrole_arn = arn:aws:iam::123456789012:role/d\n"
+                "source_profile = role\nmfad_direct_mfa = true\n"
+                "[profile role]\nrole_arn = arn:aws:iam::123456789012:role/r\n"
+                "source_profile = default\n"
+                "[profile fips]\nrole_arn = arn:aws:iam::123456789012:role/f\n"
+                "source_profile = default\nuse_fips_endpoint = true\n"
+                "endpoint_url = https://sts.example.com\n"
+                "[profile key]\nrole_arn = arn:aws:iam::123456789012:role/r\n"
+                "source_profile = default\nmfad_direct_mfa = true\n";
+        static const struct {
+                const char *name, *problem;
+        } rows[] = {
+                {"a", "source_profile goes in a circle: b -> c -> b"},
+                {"b", "source_profile goes in a circle: b -> c -> b"},
+                {"c", "source_profile goes in a circle: b -> c -> b"},
+                {"nowhere", "source_profile \"nobody\" of profile \"nowhere\" does not exist"},
+                {"no-key",
+                 "source_profile \"plain\" of profile \"no-key\" has no key in the vault"},
+                {"ec2", "Ec2InstanceMetadata"},
+                {"on-ec2", "its source \"ec2\": "},
+                {"deep", "mfad_direct_mfa needs a source_profile that has a key"},
+                {"fips", "FIPS"},
+                {"key", "mfad_direct_mfa needs a profile name that no key has"},
+        };
+
+        reload(text);
+        open_vault("default", "key");
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                struct profile_view v;
+
+                assert_int_equal(profiles_resolve(p, rows[i].name, &v), PROFILE_UNUSABLE);
+                if (!strstr(v.problem, rows[i].problem))
+                        fail_msg("%s: %s", rows[i].name, v.problem);
+        }
+}
+
+static void test_long_chain(void **state _unused_) {
+        static char text[256 * 1024];
+        struct profile_view v;
+        size_t n = 0;
+
+        for (unsigned i = 0; i < 1000; i++) {
+                char source[16] = "default";
+
+                if (i < 999)
+                        (void)snprintf(source, sizeof(source), "r%u", i + 1);
+                n += (size_t)snprintf(
+                        text + n, sizeof(text) - n,
+                        "[profile r%u]\nrole_arn = arn:aws:iam::123456789012:role/%u\n"
+                        "source_profile = %s\n",
+                        i, i, source);
+        }
+        reload(text);
+        open_vault("default", NULL);
+        assert_int_equal(profiles_resolve(p, "r0", &v), PROFILE_ROLE);
+        assert_string_equal(v.session, "default");
+        assert_string_equal(v.source, "r1");
+}
+
+static void test_mfa_serial(void **state _unused_) {
+        reload(roles);
+        open_vault("default", "self");
+        /* the key's profile names none, but a role that is assumed from it does */
+        assert_string_equal(profiles_mfa_serial(p, "default"), "arn:aws:iam::123456789012:mfa/a");
+        assert_string_equal(profiles_mfa_serial(p, "self"), "");
+        reload("[default]\nmfa_serial = arn:aws:iam::123456789012:mfa/own\n");
+        assert_string_equal(profiles_mfa_serial(p, "default"), "arn:aws:iam::123456789012:mfa/own");
+}
+
+static void test_arn(void **state _unused_) {
+        static const char arn[] = "arn:aws:iam::123456789012:role/x";
+        struct profile_view v;
+        struct aws_role role;
+
+        reload(roles);
+        open_vault("default", NULL);
+        strcpy(config.default_profile, "two"); /* from the session that its chain starts from */
+        assert_int_equal(profiles_resolve_arn(p, arn, &v), PROFILE_ROLE);
+        assert_true(v.is_arn);
+        assert_string_equal(v.session, "default");
+        assert_string_equal(v.source, "");
+        assert_string_equal(v.profile.where.region, "eu-west-2");
+        profiles_fill_role(p, &v, &role);
+        assert_string_equal(role.arn, arn);
+        assert_memory_equal(role.session_name, "mfad-", 5);
+        assert_string_equal(role.external_id, "");
+        strcpy(config.default_profile, "nobody");
+        assert_int_equal(profiles_resolve_arn(p, arn, &v), PROFILE_UNKNOWN);
+}
+
+static void test_list(void **state _unused_) {
+        const char *names[3];
+
+        reload(roles);
+        open_vault("default", "vault-only");
+        assert_int_equal(profiles_list(p, NULL, names, 3), 3);
+        assert_string_equal(names[0], "default");
+        assert_string_equal(names[1], "direct");
+        assert_string_equal(names[2], "on-direct");
+        assert_int_equal(profiles_list(p, "self", names, 3), 3);
+        assert_string_equal(names[0], "three");
+        assert_string_equal(names[2], "vault-only");
+        assert_int_equal(profiles_list(p, "vault-only", names, 3), 0);
 }
 
 #define WORLD(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -164,7 +396,14 @@ int main(void) {
                 WORLD(test_default_of_the_files_goes_before_the_only_key),
                 WORLD(test_sealing_forgets_no_names),
                 WORLD(test_changed_files_are_read_again),
+                WORLD(test_replaced_and_linked_files_are_read_again),
                 WORLD(test_broken_file_keeps_what_was_read),
+                WORLD(test_roles),
+                WORLD(test_unusable),
+                WORLD(test_long_chain),
+                WORLD(test_mfa_serial),
+                WORLD(test_arn),
+                WORLD(test_list),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

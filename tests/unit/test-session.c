@@ -5,6 +5,7 @@
 #include "common/secret.h"
 #include "daemon/front/attempts.h"
 #include "daemon/front/aws_api.h"
+#include "daemon/front/lease.h"
 #include "daemon/front/session.h"
 
 #include <setjmp.h>
@@ -187,10 +188,12 @@ static void run_events(void) {
 }
 
 static struct session_unlock unlock_of(const char *code) {
-        struct session_unlock u = {.key = "work", .duration_sec = 43200, .mfa_serial = SERIAL};
-
-        strcpy(u.code, code);
-        return u;
+        return (struct session_unlock){.name = "work",
+                                       .key = "work",
+                                       .code = code,
+                                       .duration_sec = 43200,
+                                       .mfa_serial = SERIAL,
+                                       .user_arn = ""};
 }
 
 static void unlock(const char *code, struct heard *h) {
@@ -257,16 +260,16 @@ static void test_unlock_asks_and_serves(void **state _unused_) {
         assert_int_equal(fake.last.op, AWS_OP_GET_SESSION_TOKEN);
         assert_int_equal(session_state(work()), SESSION_UNLOCKING);
         assert_true(session_is_busy(work()));
-        assert_null(session_creds(work()));
+        assert_null(lease_creds(session_lease(work())));
 
         answer_creds(43200, 0);
         assert_int_equal(h.n, 1);
         assert_false(h.already);
         assert_int_equal(session_state(work()), SESSION_UNLOCKED);
         assert_false(session_is_busy(work()));
-        assert_string_equal(session_creds(work())->access_key_id, "ASIAEXAMPLE");
-        assert_string_equal(session_account(work()), "123456789012");
-        assert_int_equal(session_expires_wall_sec(work()), WALL + 43200);
+        assert_string_equal(lease_creds(session_lease(work()))->access_key_id, "ASIAEXAMPLE");
+        assert_string_equal(session_lease(work())->account, "123456789012");
+        assert_int_equal(lease_expires_wall_sec(session_lease(work())), WALL + 43200);
         assert_int_equal(fake.n_accepted, 1);
         assert_true(w.n_changes >= 2);
 }
@@ -276,20 +279,20 @@ static void test_end_is_told_by_our_clock(void **state _unused_) {
 
         unlock("111111", &h);
         answer_creds(43200, -3600); /* AWS's clock is an hour behind ours */
-        assert_int_equal(session_expires_wall_sec(work()), WALL + 43200);
+        assert_int_equal(lease_expires_wall_sec(session_lease(work())), WALL + 43200);
         clock_freeze(clock_boot_usec(), WALL + 86400); /* somebody sets our clock */
-        assert_non_null(session_creds(work()));
-        assert_int_equal(session_expires_wall_sec(work()), WALL + 86400 + 43200);
+        assert_non_null(lease_creds(session_lease(work())));
+        assert_int_equal(lease_expires_wall_sec(session_lease(work())), WALL + 86400 + 43200);
         clock_freeze(clock_boot_usec(), WALL - 86400);
-        assert_int_equal(session_expires_wall_sec(work()), WALL - 86400 + 43200);
+        assert_int_equal(lease_expires_wall_sec(session_lease(work())), WALL - 86400 + 43200);
 }
 
 static void test_clocks_that_tick_apart_do_not_move_the_end(void **state _unused_) {
         unlocked(43200);
         clock_freeze(clock_boot_usec() + USEC_PER_SEC - 1, WALL);
-        assert_int_equal(session_expires_wall_sec(work()), WALL + 43200);
+        assert_int_equal(lease_expires_wall_sec(session_lease(work())), WALL + 43200);
         clock_freeze(clock_boot_usec() + 1, WALL + 2);
-        assert_int_equal(session_expires_wall_sec(work()), WALL + 43200);
+        assert_int_equal(lease_expires_wall_sec(session_lease(work())), WALL + 43200);
 }
 
 static void test_expiring_then_expired(void **state _unused_) {
@@ -298,16 +301,17 @@ static void test_expiring_then_expired(void **state _unused_) {
         assert_int_equal(session_state(work()), SESSION_UNLOCKED);
         advance(1);
         assert_int_equal(session_state(work()), SESSION_EXPIRING);
-        assert_non_null(session_creds(work()));
+        assert_non_null(lease_creds(session_lease(work())));
         advance(1800 - 60);
-        assert_non_null(session_creds(work())); /* exactly one minute left */
+        assert_non_null(lease_creds(session_lease(work()))); /* exactly one minute left */
         assert_int_equal(session_state(work()), SESSION_EXPIRING);
         clock_advance(1);
-        assert_null(session_creds(work())); /* before any timer had its turn */
+        assert_null(lease_creds(session_lease(work()))); /* before any timer had its turn */
+        assert_true(session_has_expired(work()));
         sessions_check_time(w.sessions);
         assert_int_equal(session_state(work()), SESSION_LOCKED);
         assert_true(session_has_expired(work()));
-        assert_int_equal(session_expires_wall_sec(work()), 0);
+        assert_int_equal(lease_expires_wall_sec(session_lease(work())), 0);
 }
 
 static void test_short_session_expires_at_half_life(void **state _unused_) {
@@ -339,7 +343,7 @@ static void test_notices(void **state _unused_) {
 static void test_resume_after_the_end(void **state _unused_) {
         unlocked(43200);
         advance(8 * 86400); /* CLOCK_BOOTTIME counts a suspend */
-        assert_null(session_creds(work()));
+        assert_null(lease_creds(session_lease(work())));
         assert_int_equal(session_state(work()), SESSION_LOCKED);
 }
 
@@ -352,11 +356,11 @@ static void test_renewal_loses_nothing(void **state _unused_) {
         unlock("222222", &h);
         assert_true(session_is_busy(work()));
         assert_int_equal(session_state(work()), SESSION_EXPIRING);
-        assert_non_null(session_creds(work()));
+        assert_non_null(lease_creds(session_lease(work())));
         answer_failure(FAILURE_WRONG_CODE);
         assert_int_equal(h.reason, FAILURE_WRONG_CODE);
         assert_int_equal(session_state(work()), SESSION_EXPIRING);
-        assert_non_null(session_creds(work()));
+        assert_non_null(lease_creds(session_lease(work())));
         assert_int_equal(session_failure(work())->reason, FAILURE_WRONG_CODE);
 
         h = (struct heard){0};
@@ -364,7 +368,7 @@ static void test_renewal_loses_nothing(void **state _unused_) {
         answer_creds(43200, 0);
         assert_int_equal(session_state(work()), SESSION_UNLOCKED);
         assert_null(session_failure(work()));
-        assert_int_equal(session_expires_wall_sec(work()), clock_wall_sec() + 43200);
+        assert_int_equal(lease_expires_wall_sec(session_lease(work())), clock_wall_sec() + 43200);
 }
 
 static void test_end_during_a_renewal(void **state _unused_) {
@@ -375,7 +379,7 @@ static void test_end_during_a_renewal(void **state _unused_) {
         unlock("222222", &h);
         advance(200);
         assert_int_equal(session_state(work()), SESSION_UNLOCKING);
-        assert_null(session_creds(work()));
+        assert_null(lease_creds(session_lease(work())));
         answer_failure(FAILURE_OUTCOME_UNKNOWN);
         assert_int_equal(session_state(work()), SESSION_LOCKED);
 }
@@ -403,7 +407,7 @@ static void test_another_key_is_busy_too(void **state _unused_) {
         struct heard h[2] = {0};
 
         unlock("111111", &h[0]);
-        strcpy(u.key, "home");
+        u.name = u.key = "home";
         assert_int_equal(sessions_unlock(w.sessions, &u, on_heard, &h[1], NULL), 0);
         run_events();
         assert_int_equal(h[1].reason, FAILURE_BUSY);
@@ -456,7 +460,7 @@ static void test_no_mfa_serial(void **state _unused_) {
         struct session_unlock u = unlock_of("111111");
         struct heard h = {0};
 
-        *u.mfa_serial = '\0';
+        u.mfa_serial = "";
         assert_int_equal(sessions_unlock(w.sessions, &u, on_heard, &h, NULL), 0);
         run_events();
         assert_int_equal(h.reason, FAILURE_NO_MFA_SERIAL);
@@ -472,7 +476,7 @@ static void test_nonsense_ends_are_no_credentials(void **state _unused_) {
                 unlock("111111", &h);
                 answer_creds(lives[i], 0);
                 assert_int_equal(h.reason, FAILURE_BAD_ANSWER);
-                assert_null(session_creds(work()));
+                assert_null(lease_creds(session_lease(work())));
                 assert_int_equal(session_state(work()), SESSION_LOCKED);
         }
 }
@@ -499,12 +503,37 @@ static void test_limits(void **state _unused_) {
 
         /* more keys than fit: those that are locked make room */
         for (unsigned i = 0; i < 2 * SIGNER_KEYS_MAX; i++) {
-                (void)snprintf(u.key, sizeof(u.key), "key-%u", i);
+                char name[32];
+
+                (void)snprintf(name, sizeof(name), "key-%u", i);
+                u.name = u.key = name;
                 assert_int_equal(sessions_unlock(w.sessions, &u, on_heard, &h, NULL), 0);
                 answer_failure(FAILURE_DENIED);
         }
         assert_null(sessions_at(w.sessions, SIGNER_KEYS_MAX));
-        assert_non_null(sessions_find(w.sessions, u.key));
+        assert_non_null(sessions_find(w.sessions, "key-63"));
+}
+
+/* mfad_direct_mfa: the code buys a role, and the session has the role's name. */
+static void test_direct_role(void **state _unused_) {
+        static const struct aws_role role = {.arn = "arn:aws:iam::210987654321:role/Admin"};
+        struct session_unlock u = unlock_of("111111");
+        const struct session *s;
+        struct heard h = {0};
+
+        u.name = "admin";
+        u.role = &role;
+        assert_int_equal(sessions_unlock(w.sessions, &u, on_heard, &h, NULL), 0);
+        assert_int_equal(fake.last.op, AWS_OP_ASSUME_ROLE);
+        assert_string_equal(fake.last.key, "work");
+        assert_ptr_equal(fake.last.role, &role);
+        answer_creds(43200, 0);
+        assert_int_equal(h.reason, FAILURE_NONE);
+        s = sessions_find(w.sessions, "admin");
+        assert_non_null(s);
+        assert_null(sessions_find(w.sessions, "work"));
+        assert_string_equal(session_lease(s)->account, "210987654321");
+        assert_string_equal(session_lease(s)->role_arn, role.arn);
 }
 
 static void test_end_of_everything_in_flight(void **state _unused_) {
@@ -538,6 +567,7 @@ int main(void) {
                 WORLD(test_nonsense_ends_are_no_credentials),
                 WORLD(test_cancelled_waiter_hears_nothing),
                 WORLD(test_limits),
+                WORLD(test_direct_role),
                 WORLD(test_end_of_everything_in_flight),
         };
 

@@ -1,8 +1,11 @@
 """mfactl as a person or a script calls it."""
+import fcntl
 import os
 import pty
 import select
+import struct
 import subprocess
+import termios
 import time
 
 OK, FAILURE, USAGE, NOT_RUNNING, LOCKED, CODE_REFUSED, BUSY, AWS, VAULT = range(9)
@@ -44,12 +47,13 @@ def run_mfactl(program, arguments, environment, passphrase=None, stdin=None, tim
 class Terminal:
     """mfactl on a terminal of its own: send() types, until() waits for text on the screen."""
 
-    def __init__(self, program, arguments, environment, timeout=30):
+    def __init__(self, program, arguments, environment, timeout=30, columns=80):
         self.end = time.monotonic() + timeout
         self.screen = ''
         self.seen = 0
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
+            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack('HHHH', 24, columns, 0, 0))
             os.execve(program, [program] + list(arguments), {**environment, 'TERM': 'dumb'})
 
     def _read(self):

@@ -16,6 +16,29 @@ CREDENTIALS = {'access_key_id': 'ASIAFAKE', 'secret_access_key': 'fake/secret', 
                'expiration': '2026-11-22T18:20:00Z', 'account_id': '123456789012'}
 
 
+CONSOLE_URL = 'https://signin.aws.amazon.com/federation?Action=login&Destination=https%3A%2F%2Fx&SigninToken=' + 't' * 300
+
+
+def path_of(name):
+    """What encode_path_name() in common/encode.h makes of it."""
+    path, last = '', b'.'
+    for byte in name.encode():
+        one = bytes([byte])
+        is_plain = one.isalnum() or one in b'_@:=,+-' or (one == b'.' and last != b'.')
+        path += one.decode() if is_plain else f'~{byte:02X}'
+        last = one
+    return f'/profile/{path}'
+
+
+def profile(name, kind='key', **more):
+    """A Profile of org.mfad.Control; `left` seconds are left of what is held."""
+    left = more.pop('left', None)
+    state = more.pop('state', 'unusable' if kind == 'unusable' else 'unlocked' if left else 'idle')
+    held = {'seconds_left': left, 'expires_at': '2026-11-22T18:20:00Z', 'access_key_id': 'WXYZ'} if left else {}
+    role = {'source': 'work', 'role_arn': f'arn:aws:iam::123456789012:role/{name}'} if kind == 'role' else {}
+    return {'name': name, 'kind': kind, 'path': path_of(name), 'state': state, **role, **held, **more}
+
+
 class FakeError(Exception):
     """@name without the interface."""
 
@@ -42,12 +65,14 @@ class FakeDaemons:
         self.environment = {'HOME': self.home, 'XDG_RUNTIME_DIR': self.runtime, 'PATH': '/usr/bin:/bin',
                             'LANG': 'C.UTF-8'}
         self.write(os.path.join(self.sockets, 'token'), TOKEN)
-        self.calls, self.keys = [], {}
+        self.calls, self.keys, self.profiles = [], {}, [profile('work')]
         self.passphrase = 'correct horse battery staple'
         self.vault_state = 'open'
         self.answers = {
             'Control.GetStatus': lambda p: self.status(), 'Control.Lock': {},
             'Control.GetCredentials': {'credentials': CREDENTIALS},
+            'Control.ListProfiles': self._list, 'Control.Refresh': self._refresh,
+            'Control.GetConsoleUrl': {'url': CONSOLE_URL},
             'Control.Unlock': {'key': 'work', 'expires_at': '2026-11-22T18:20:00Z',
                                'seconds_left': 43200, 'already': False},
             'Control.GetKeyIdentity': {'user_arn': 'arn:aws:iam::123456789012:user/alice',
@@ -96,7 +121,24 @@ class FakeDaemons:
         return {'version': '0', 'state': 'unlocked', 'vault': self.vault_state, 'default_key': 'work',
                 'sessions': [{'key': 'work', 'state': 'unlocked', 'expires_at': '2026-11-22T18:20:00Z',
                               'seconds_left': 3700, 'access_key_id': 'WXYZ'}],
+                'roles_held': 0, 'roles_failing': [], 'notices': [],
                 'http_port': self.port, 'clock_offset_seconds': 0, 'memory': 'locked', **more}
+
+    def _list(self, parameters):
+        """By name, the first 64 after that one."""
+        names = sorted(p['name'] for p in self.profiles)
+        after = [n for n in names if n > parameters.get('after', '')]
+        known = {p['name']: p for p in self.profiles}
+        return {'profiles': [known[n] for n in after[:64]], 'is_last': len(after) <= 64}
+
+    def _refresh(self, parameters):
+        name = parameters.get('profile', 'work')
+        for found in self.profiles:
+            if found['name'] == name:
+                if found['kind'] != 'role':
+                    raise FakeError('NotARole', message='this is a key; it has no role')
+                return {'profile': {**found, 'state': 'unlocked', 'seconds_left': 3600}}
+        raise FakeError('UnknownProfile', message='there is no such profile')
 
     def vault(self):
         keys = {'keys': [{'name': n, 'access_key_id': k['access_key_id'][-4:],
@@ -153,7 +195,10 @@ class FakeDaemons:
                 while b'\0' in rest:
                     line, rest = rest.split(b'\0', 1)
                     for answer in self._answer(json.loads(line)):
-                        connection.sendall(json.dumps(answer).encode() + b'\0')
+                        try:
+                            connection.sendall(json.dumps(answer).encode() + b'\0')
+                        except OSError:  # mfactl did not wait for it
+                            return
                 data = connection.recv(65536)
                 if not data:
                     return

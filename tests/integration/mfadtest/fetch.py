@@ -1,19 +1,22 @@
 """Drives the real mfad-fetch as mfad does: one packet in, one packet out, over a socket pair."""
+import json
 import os
 import socket
 import struct
 import subprocess
 import time
+from urllib.parse import quote, urlencode
 
 import botocore.auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-GET_SESSION_TOKEN, LIST_MFA_DEVICES, GET_CALLER_IDENTITY = 1, 2, 3
+GET_SESSION_TOKEN, LIST_MFA_DEVICES, GET_CALLER_IDENTITY, ASSUME_ROLE, GET_SIGNIN_TOKEN = 1, 2, 3, 4, 5
 OUTCOMES = ['', 'ok', 'aws_error', 'bad_answer', 'resolve_failed', 'connect_failed', 'tls_untrusted',
             'tls_wrong_name', 'tls_expired', 'tls_failed', 'no_answer', 'internal']
 SOCKET_FD = 3
-PACKET_MAX = 64 * 1024
+PACKET_MAX = 80 * 1024
+ROLE = 'arn:aws:iam::123456789012:role/team/Admin'
 
 
 def put_text(text):
@@ -21,10 +24,10 @@ def put_text(text):
     return struct.pack('<I', len(data)) + data
 
 
-def encode_request(op, url, headers, body, ca_file=''):
+def encode_request(op, url, headers, body, ca_file='', proxy=''):
     """`headers`: a dictionary, all but Host."""
     lines = ''.join(f'{name}: {value}\n' for name, value in headers.items())
-    return struct.pack('<B', op) + put_text(url) + put_text(lines) + put_text(body) + put_text(ca_file)
+    return struct.pack('<B', op) + b''.join(put_text(text) for text in (url, lines, body, ca_file, proxy))
 
 
 class Reader:
@@ -59,6 +62,7 @@ class Answer:
         self.serials = [r.text() for _ in range(r.take('<B'))]
         self.arn = r.text()
         self.account = r.text()
+        self.signin_token = r.text()
         assert r.data == b'', 'bytes after the answer'
 
     def __repr__(self):
@@ -106,13 +110,26 @@ def sign(key, url, body, service, token=None, region='us-east-1'):
     return dict(request.headers.items())
 
 
-def request(op, endpoint, key, ca_file='', serial='', code='', duration=43200):
-    """A packet with a signed request, as mfad-signer would build it."""
-    bodies = {GET_SESSION_TOKEN: ('sts', f'Action=GetSessionToken&Version=2011-06-15&DurationSeconds={duration}'
-                                  f'&SerialNumber={serial.replace(":", "%3A").replace("/", "%2F")}'
-                                  f'&TokenCode={code}'),
-              LIST_MFA_DEVICES: ('iam', 'Action=ListMFADevices&Version=2010-05-08'),
-              GET_CALLER_IDENTITY: ('sts', 'Action=GetCallerIdentity&Version=2011-06-15')}
-    service, body = bodies[op]
-    url = endpoint + '/'
-    return encode_request(op, url, sign(key, url, body, service), body, ca_file)
+def request(op, endpoint, key, ca_file='', serial='', code='', duration=43200, proxy='', role=ROLE):
+    """A packet with a signed request, as mfad-signer or mfad would build it. `key`: a long-term key, or the
+    `creds` of an Answer."""
+    bodies = {GET_SESSION_TOKEN: ('sts', {'Action': 'GetSessionToken', 'Version': '2011-06-15',
+                                          'DurationSeconds': duration, 'SerialNumber': serial, 'TokenCode': code}),
+              LIST_MFA_DEVICES: ('iam', {'Action': 'ListMFADevices', 'Version': '2010-05-08'}),
+              GET_CALLER_IDENTITY: ('sts', {'Action': 'GetCallerIdentity', 'Version': '2011-06-15'}),
+              ASSUME_ROLE: ('sts', {'Action': 'AssumeRole', 'Version': '2011-06-15', 'RoleArn': role,
+                                    'RoleSessionName': 'mfad-me-here', 'DurationSeconds': 3600})}
+    service, params = bodies[op]
+    url, body = endpoint + '/', urlencode(params, quote_via=quote)
+    headers = sign(key, url, body, service, key.get('token'))
+    return encode_request(op, url, headers, body, ca_file, proxy)
+
+
+def signin_request(endpoint, creds, ca_file='', duration=None, proxy=''):
+    """As aws_signin_request_build() makes it: nothing is signed, the credentials are the message."""
+    session = {'sessionId': creds['id'], 'sessionKey': creds['secret'], 'sessionToken': creds['token']}
+    params = {'Action': 'getSigninToken', **({'SessionDuration': duration} if duration else {}),
+              'Session': json.dumps(session)}
+    return encode_request(GET_SIGNIN_TOKEN, endpoint + '/federation',
+                          {'Content-Type': 'application/x-www-form-urlencoded; charset=utf-8'},
+                          urlencode(params, quote_via=quote), ca_file, proxy)

@@ -12,16 +12,19 @@ from mfadtest.build import Build
 from mfadtest.processes import Program
 from mfadtest.varlink import Varlink, VarlinkError
 
-STATUS, SIGN, FORGET_CODE = 1, 2, 3
-GET_SESSION_TOKEN, LIST_MFA_DEVICES, GET_CALLER_IDENTITY = 1, 2, 3
-REFUSALS = {1: 'no_vault', 2: 'sealed', 3: 'unknown_key', 4: 'code_used', 5: 'policy', 6: 'internal'}
+STATUS, SIGN, FORGET_CODE, WRAP, UNWRAP = 1, 2, 3, 4, 5
+GET_SESSION_TOKEN, LIST_MFA_DEVICES, GET_CALLER_IDENTITY, ASSUME_ROLE, GET_SIGNIN_TOKEN = 1, 2, 3, 4, 5
+REFUSALS = {1: 'no_vault', 2: 'sealed', 3: 'unknown_key', 4: 'code_used', 5: 'policy', 6: 'internal', 7: 'alien'}
 STATES = {0: 'none', 1: 'sealed', 2: 'open'}
 
 PASSPHRASE = 'correct horse battery staple'
 KEY_ID = 'AKIA' + 'SIGNERTESTKEYID1'
 SECRET = 'wJalr' + 'XUtnFEMI/K7MDENG+bPxRfiCY' + 'SIGNERTEST'
 SERIAL = 'arn:aws:iam::123456789012:mfa/alice'
+ROLE = {'arn': 'arn:aws:iam::123456789012:role/admin', 'session_name': 'mfad-alice-desk'}
 HOUR = 3600
+ROLE_FIELDS = ('arn', 'session_name', 'external_id', 'source_identity', 'policy', 'policy_arns', 'tags',
+               'transitive_tags')
 
 
 def _text(text):
@@ -38,10 +41,13 @@ class _Reader:
         self.data = self.data[struct.calcsize('<' + layout):]
         return value
 
-    def text(self):
+    def bytes(self):
         length = self.number('I')
         value, self.data = self.data[:length], self.data[length:]
-        return value.decode()
+        return value
+
+    def text(self):
+        return self.bytes().decode()
 
 
 class SignSocket:
@@ -59,7 +65,7 @@ class SignSocket:
 
     def receive(self):
         """The next answer as a dictionary; None at the end of the connection."""
-        packet = self.socket.recv(1 << 16)
+        packet = self.socket.recv(1 << 17)
         if not packet:
             return None
         r = _Reader(packet)
@@ -74,8 +80,9 @@ class SignSocket:
         elif kind == 3:
             answer.update(kind='refused', why=REFUSALS[r.number('B')], wait_sec=r.number('I'))
         else:
-            assert kind == 4, kind
-            answer.update(kind='done')
+            answer.update(kind={4: 'done', 5: 'wrapped', 6: 'unwrapped'}[kind])
+            if kind > 4:
+                answer.update(data=r.bytes())
         assert r.data == b'', 'bytes left over'
         return answer
 
@@ -90,13 +97,21 @@ class SignSocket:
         return self.ask(STATUS)
 
     def sign(self, op, key='default', region='us-east-1', endpoint='https://sts.us-east-1.amazonaws.com',
-             serial='', code='', duration=0, wall=None):
+             serial='', code='', duration=0, wall=None, role=None):
+        """@role: what of ROLE_FIELDS is not empty; the fields follow whenever it is given."""
         wall = int(time.time()) if wall is None else wall
+        fields = b'' if role is None else b''.join(_text(role.get(name, '')) for name in ROLE_FIELDS)
         return self.ask(SIGN, _text(key) + struct.pack('<B', op) + _text(region) + _text(endpoint)
-                        + _text(serial) + _text(code) + struct.pack('<Iq', duration, wall))
+                        + _text(serial) + _text(code) + struct.pack('<Iq', duration, wall) + fields)
 
     def forget(self, serial, code, key='default'):
         return self.ask(FORGET_CODE, _text(key) + _text(serial) + _text(code))
+
+    def wrap(self, key):
+        return self.ask(WRAP, struct.pack('<I', len(key)) + key)
+
+    def unwrap(self, wrapped):
+        return self.ask(UNWRAP, struct.pack('<I', len(wrapped)) + wrapped)
 
 
 class SignerHome:
@@ -190,3 +205,8 @@ def refusal(home, method, **parameters):
 
 def session_token(sign, code, **more):
     return sign.sign(GET_SESSION_TOKEN, serial=SERIAL, code=code, duration=HOUR, **more)
+
+
+def assume_role(sign, code, **more):
+    call = dict(serial=SERIAL, code=code, duration=HOUR, role=ROLE)
+    return sign.sign(ASSUME_ROLE, **{**call, **more})

@@ -2,6 +2,7 @@
 import contextlib
 import json
 import os
+import shlex
 import shutil
 import socket
 import subprocess
@@ -30,6 +31,25 @@ def free_port():
         return port
 
 
+PLAIN = set(b'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._@:=,+-')
+
+
+def spelt(name):
+    """@name as a segment of a path: docs/protocol.md."""
+    out, before = '', ord('.')
+    for byte in name.encode():
+        plain = byte in PLAIN and not (byte == before == ord('.'))
+        out += chr(byte) if plain else f'~{byte:02X}'
+        before = byte
+    return out
+
+
+def config_section(profile, settings):
+    """A section of ~/.aws/config, quoted as botocore wants it."""
+    head = 'default' if profile == 'default' else f'profile {shlex.quote(profile)}'
+    return f'[{head}]\n' + ''.join(f'{key} = {value}\n' for key, value in settings.items()) + '\n'
+
+
 class Stack:
     """@simulator: an awssim.client.AwsSim. Nothing is started until somebody asks for it."""
 
@@ -45,7 +65,9 @@ class Stack:
         for folder in (self.home, self.runtime):
             os.mkdir(folder, 0o700)
         self.environment = {'HOME': self.home, 'XDG_RUNTIME_DIR': self.runtime, 'PATH': '/usr/bin:/bin',
-                            'LANG': 'C.UTF-8'}
+                            'LANG': 'C.UTF-8',
+                            # nobody is there unless a test wants it; never this machine's own
+                            'DBUS_SYSTEM_BUS_ADDRESS': f'unix:path={self.folder}/bus'}
         self.write_configuration()
         if template:
             os.makedirs(os.path.dirname(self.data), 0o700)
@@ -77,8 +99,15 @@ class Stack:
             where = f'endpoint_url = {self.simulator.url}\nca_bundle = {self.simulator.ca_file}\n'
         self.write('.aws/config', '[default]\nregion = us-east-1\n'
                    f'mfa_serial = {self.simulator.serial()}\n{where}')
+        self.first_config = self.read('.aws/config')
         self.write('.aws/credentials', f'[default]\naws_access_key_id = {key["id"]}\n'
                    f'aws_secret_access_key = {key["secret"]}\n')
+
+    def write_profiles(self, profiles):
+        """~/.aws/config as it was at first, and {name: {setting: value}} behind it; replaced whole."""
+        text = self.first_config + '\n' + ''.join(config_section(n, s) for n, s in profiles.items())
+        path = self.write('.aws/config.new', text)
+        os.rename(path, path[:-len('.new')])
 
     # programs
 
@@ -147,6 +176,19 @@ class Stack:
 
     def get(self, path='/', *more, token=None, **options):
         return web.get(self.port, self.token if token is None else token, path, *more, **options)
+
+    def get_profile(self, name, **options):
+        return self.get('/profile/' + spelt(name), **options)
+
+    def profiles(self):
+        """{name: what ListProfiles says}, page by page."""
+        found, answer = {}, {'is_last': False}
+        with self.control() as c:
+            while not answer['is_last']:
+                answer = c.call('ListProfiles', **({'after': list(found)[-1]} if found else {}))
+                assert answer['profiles'] or answer['is_last'], 'an empty page'
+                found.update((p['name'], p) for p in answer['profiles'])
+        return found
 
     def open_vault(self):
         with self.vault() as v:
