@@ -1,6 +1,6 @@
 #include "common/aws_config_check.h"
+#include "common/aws_config_limits.h"
 #include "common/aws_endpoint.h"
-#include "common/aws_profile.h"
 #include "common/aws_request.h"
 #include "common/encode.h"
 #include "common/macros.h"

@@ -1,5 +1,5 @@
 #include "common/aws_config_read.h"
-#include "common/aws_profile.h"
+#include "common/aws_config_limits.h"
 #include "common/buf.h"
 #include "common/fs.h"
 #include "common/ini.h"

@@ -1,7 +1,7 @@
 /* aws_config_read.h - the two AWS files as sections: what each says, where, and what of it we know.
  * Owns:  a copy of the values; plain keys in it live in secrets.
  * Calls: ini.h, fs.h, texts.h, secret.h.
- * Limit: as aws_profile.h; AWS_VALUE_MAX bytes of a value.
+ * Limit: as aws_config_limits.h; AWS_VALUE_MAX bytes of a value.
  * For aws_profile.c alone, which makes profiles of it. */
 #pragma once
 #include "common/texts.h"

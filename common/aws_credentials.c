@@ -1,5 +1,5 @@
 #include "common/aws_credentials.h"
-#include "common/aws_profile.h"
+#include "common/aws_config_limits.h"
 #include "common/buf.h"
 #include "common/creds.h"
 #include "common/ini.h"
@@ -132,15 +132,14 @@ static int find_place(const char *text, size_t len, const char *section, struct 
         return 0;
 }
 
-/* How the text ends its lines, judged by the first one of @len bytes. */
+/* How @len bytes of text end their lines, judged by the first one with an LF; CR only when there is none:
+ * before an LF it would not end a line of its own. */
 static const char *line_end_of(const char *text, size_t len) {
-        for (size_t i = 0; i < len; i++) {
-                if (text[i] == '\n')
-                        return "\n";
-                if (text[i] == '\r')
-                        return i + 1 < len && text[i + 1] == '\n' ? "\r\n" : "\r";
-        }
-        return "\n";
+        const char *lf = memchr(text, '\n', len);
+
+        if (lf)
+                return lf > text && lf[-1] == '\r' ? "\r\n" : "\n";
+        return memchr(text, '\r', len) ? "\r" : "\n";
 }
 
 /* The blanks that the line at @text begins with. */

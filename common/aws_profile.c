@@ -426,6 +426,8 @@ int aws_config_load(const char *config_path, const char *credentials_path, bool 
             (r = aws_config_read(&s, credentials_path, true, with_keys, ret_error)) < 0)
                 return r;
         if (s.names.n > AWS_PROFILES_MAX) {
+                /* the file with most of them, as a rule */
+                (void)snprintf(ret_error->file, sizeof(ret_error->file), "%s", config_path);
                 ret_error->what = "too many profiles";
                 return -E2BIG;
         }

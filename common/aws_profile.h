@@ -1,19 +1,16 @@
 /* aws_profile.h - the user's ~/.aws/config and ~/.aws/credentials, read as botocore reads them.
  * Owns:  a parsed copy; plain keys in it live in secrets.
- * Calls: ini.h, fs.h, secret.h, encode.h.
+ * Calls: aws_config_read.h, aws_config_check.h, texts.h, secret.h.
  * Limit: AWS_FILE_MAX bytes a file, AWS_PROFILES_MAX profiles. A profile whose name is longer than
  *        PROFILE_NAME_MAX is passed over.
  * docs/aws-config.md tells the rules, and where they differ from botocore's and why. */
 #pragma once
+#include "common/aws_config_limits.h"
 #include "common/aws_endpoint.h"
 #include "common/encode.h"
 #include "common/macros.h"
 #include <stdbool.h>
 #include <stdint.h>
-
-#define AWS_FILE_MAX     ((size_t)4 * 1024 * 1024)
-#define AWS_PROFILES_MAX 4096
-#define PROFILE_NAME_MAX 128
 
 struct aws_config;
 struct buf;
@@ -55,13 +52,6 @@ struct aws_plain_key {                      /* a long-term key that stands in ~/
         char section[PROFILE_NAME_MAX + 1]; /* as written: NAME or NAME-long-term */
         char access_key_id[ACCESS_KEY_ID_MAX + 1];
         const struct secret *secret_key; /* lent until aws_config_free() */
-};
-
-/* Where a file is broken. */
-struct aws_config_error {
-        char file[PATH_LEN_MAX];
-        unsigned line;    /* from 1; 0 when the whole file could not be read */
-        const char *what; /* static text */
 };
 
 /* Reads both files; a missing one counts as empty. @config_path, @credentials_path: absolute.

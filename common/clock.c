@@ -7,13 +7,21 @@ static bool clock_is_frozen;
 static uint64_t frozen_boot_usec;
 static uint64_t frozen_wall_usec;
 
-uint64_t clock_boot_usec(void) {
+static uint64_t read_clock(clockid_t id) {
         struct timespec ts;
 
         if (clock_is_frozen)
                 return frozen_boot_usec;
-        (void)clock_gettime(CLOCK_BOOTTIME, &ts); /* cannot fail for a known clock */
+        (void)clock_gettime(id, &ts); /* cannot fail for a known clock */
         return (uint64_t)ts.tv_sec * USEC_PER_SEC + (uint64_t)ts.tv_nsec / 1000;
+}
+
+uint64_t clock_boot_usec(void) {
+        return read_clock(CLOCK_BOOTTIME);
+}
+
+uint64_t clock_awake_usec(void) {
+        return read_clock(CLOCK_MONOTONIC);
 }
 
 int64_t clock_wall_sec(void) {

@@ -1,4 +1,4 @@
-/* clock.h - the two clocks we decide by, and the one place where tests replace them.
+/* clock.h - the clocks we decide by, and the one place where tests replace them.
  * Owns:  the test override.
  * Calls: clock_gettime(2).
  * Limit: none.
@@ -12,10 +12,12 @@
 
 /* CLOCK_BOOTTIME in microseconds. */
 uint64_t clock_boot_usec(void);
+/* CLOCK_MONOTONIC in microseconds: as above without the time for which the machine was asleep. */
+uint64_t clock_awake_usec(void);
 /* The wall clock, seconds since 1970. */
 int64_t clock_wall_sec(void);
 
-/* For tests: from now on both clocks stand still at these values. */
+/* For tests: from now on all clocks stand still at these values, and the machine has never slept. */
 void clock_freeze(uint64_t boot_usec, int64_t wall_sec);
 /* For tests: moves frozen clocks by @usec. */
 void clock_advance(uint64_t usec);

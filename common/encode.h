@@ -61,6 +61,7 @@ bool text_is_region(const char *text);
 #define MFA_SERIAL_MAX    256
 #define SESSION_TOKEN_MAX                                                                          \
         ((unsigned)16 * 1024) /* AWS: "make no assumptions about the maximum size" */
-#define USER_ARN_MAX 2048
-#define URL_MAX_LEN  512
-#define PATH_LEN_MAX 1024
+#define USER_ARN_MAX           2048
+#define URL_MAX_LEN            512
+#define PASSPHRASE_COMMAND_MAX 1024 /* mfad.conf(5) */
+#define PATH_LEN_MAX           1024

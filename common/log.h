@@ -1,22 +1,16 @@
-/* log.h - one line per message on stderr, with the level that journald understands (sd-daemon(3)).
- * Owns:  the process-wide maximum level and the program's name.
- * Calls: write(2) only; never blocks: a line that stderr cannot take at once is dropped and counted.
- * Limit: LOG_LINE_MAX bytes a line; unprintable bytes are shown escaped. */
+/* log.h - the journal when standard error is it, with structured fields; else one line per message on stderr,
+ * with the level that journald understands (sd-daemon(3)).
+ * Owns:  the process-wide maximum level, the program's name, the socket to the journal, the listener.
+ * Calls: write(2), journal.h; never blocks: what cannot be taken at once is dropped and counted.
+ * Limit: LOG_LINE_MAX bytes a line; unprintable bytes are shown as "?". */
 #pragma once
+#include "common/events.h"
 #include "common/macros.h"
 
 #define LOG_LINE_MAX 1024
 
-enum log_level { /* the numbers are syslog's */
-        LOG_LEVEL_ERROR = 3,
-        LOG_LEVEL_WARNING = 4,
-        LOG_LEVEL_NOTICE = 5,
-        LOG_LEVEL_INFO = 6,
-        LOG_LEVEL_DEBUG = 7,
-};
-
-/* Sets the name that starts each line on a terminal and the highest level that is written.
- * @program: lent for the life of the process. */
+/* Sets the name that starts each line on a terminal and the highest level that is written; $MFAD_LOG_LEVEL may
+ * name another one: error, warning, notice, info or debug. @program: lent for the life of the process. */
 void log_open(const char *program, enum log_level max);
 
 void log_write(enum log_level level, int error, const char *format, ...) _printf_(3, 4);
@@ -27,3 +21,12 @@ void log_write(enum log_level level, int error, const char *format, ...) _printf
 #define log_notice(...)     log_write(LOG_LEVEL_NOTICE, 0, __VA_ARGS__)
 #define log_info(...)       log_write(LOG_LEVEL_INFO, 0, __VA_ARGS__)
 #define log_debug(...)      log_write(LOG_LEVEL_DEBUG, 0, __VA_ARGS__)
+
+/* An event, with the sentence for people. @fields may be NULL. */
+void log_event(enum event event, const struct event_fields *fields, const char *format, ...)
+        _printf_(3, 4);
+
+/* @fn hears of every event, whatever the level; it must not log. One listener; NULL for none. */
+typedef void (*log_listen_fn)(enum event event, const struct event_fields *fields,
+                              const char *sentence, void *userdata);
+void log_listen(log_listen_fn fn, void *userdata);

@@ -4,6 +4,17 @@
 
 #include <string.h>
 
+/* Always of @len bytes, but spelled like all bytes are. */
+static void get_exactly(struct wire_reader *r, uint8_t *out, size_t len) {
+        size_t n;
+        const void *at = wire_get_bytes(r, len, &n);
+
+        if (n != len)
+                r->failed = true;
+        else
+                memcpy(out, at, len);
+}
+
 static int put_call(struct buf *b, const struct aws_call *c) {
         int r;
 
@@ -53,6 +64,8 @@ int signer_request_encode(const struct signer_request *q, struct buf *b) {
                     (r = wire_put_text(b, q->call.mfa_code)) < 0)
                         return r;
                 return 0;
+        case SIGNER_REQUEST_WRAP: return wire_put_bytes(b, q->blob_key, sizeof(q->blob_key));
+        case SIGNER_REQUEST_UNWRAP: return wire_put_bytes(b, q->wrapped, sizeof(q->wrapped));
         }
         abort();
 }
@@ -61,7 +74,7 @@ static void get_request(struct wire_reader *r, struct signer_request *q) {
         uint8_t type = wire_get_u8(r);
 
         q->id = wire_get_u32(r);
-        if (q->id == 0 || type < SIGNER_REQUEST_STATUS || type > SIGNER_REQUEST_FORGET_CODE) {
+        if (q->id == 0 || type < SIGNER_REQUEST_STATUS || type > SIGNER_REQUEST_UNWRAP) {
                 r->failed = true;
                 return;
         }
@@ -77,6 +90,8 @@ static void get_request(struct wire_reader *r, struct signer_request *q) {
                 wire_get_text(r, q->call.mfa_serial, sizeof(q->call.mfa_serial));
                 wire_get_text(r, q->call.mfa_code, sizeof(q->call.mfa_code));
                 return;
+        case SIGNER_REQUEST_WRAP: get_exactly(r, q->blob_key, sizeof(q->blob_key)); return;
+        case SIGNER_REQUEST_UNWRAP: get_exactly(r, q->wrapped, sizeof(q->wrapped)); return;
         }
         abort();
 }
@@ -94,7 +109,7 @@ int signer_request_decode(const void *bytes, size_t len, struct signer_request *
                 if (q.call.role)
                         ret->call.role = &ret->role;
         }
-        explicit_bzero(&q, sizeof(q)); /* it may hold a code */
+        explicit_bzero(&q, sizeof(q)); /* it may hold a code or a key */
         return r;
 }
 
@@ -130,6 +145,10 @@ int signer_answer_encode(const struct signer_answer *a, struct buf *b) {
                 r = wire_put_u8(b, (uint8_t)a->refusal);
                 return r < 0 ? r : wire_put_u32(b, a->wait_sec);
         case SIGNER_ANSWER_DONE: return 0;
+        case SIGNER_ANSWER_WRAPPED: return wire_put_bytes(b, a->wrapped, sizeof(a->wrapped));
+        case SIGNER_ANSWER_UNWRAPPED:
+                assert(secret_len(a->blob_key) == SIGNER_BLOB_KEY_LEN);
+                return wire_put_bytes(b, secret_reveal(a->blob_key), SIGNER_BLOB_KEY_LEN);
         }
         abort();
 }
@@ -164,11 +183,23 @@ static int get_status(struct wire_reader *r, struct signer_answer *a) {
         return 0;
 }
 
+/* As get_status(). */
+static int get_blob_key(struct wire_reader *r, struct secret **ret) {
+        size_t n;
+        const void *at = wire_get_bytes(r, SIGNER_BLOB_KEY_LEN, &n);
+
+        if (n != SIGNER_BLOB_KEY_LEN) {
+                r->failed = true;
+                return 0;
+        }
+        return secret_copy(at, n, ret);
+}
+
 static int get_answer(struct wire_reader *r, struct signer_answer *a) {
         uint8_t type = wire_get_u8(r), refusal;
 
         a->id = wire_get_u32(r);
-        if (type < SIGNER_ANSWER_STATUS || type > SIGNER_ANSWER_DONE ||
+        if (type < SIGNER_ANSWER_STATUS || type > SIGNER_ANSWER_UNWRAPPED ||
             (a->id == 0 && type != SIGNER_ANSWER_STATUS)) {
                 r->failed = true;
                 return 0;
@@ -179,12 +210,14 @@ static int get_answer(struct wire_reader *r, struct signer_answer *a) {
         case SIGNER_ANSWER_SIGNED: return aws_http_request_get(r, &a->request);
         case SIGNER_ANSWER_REFUSED:
                 refusal = wire_get_u8(r);
-                if (refusal < SIGNER_REFUSED_NO_VAULT || refusal > SIGNER_REFUSED_INTERNAL)
+                if (refusal < SIGNER_REFUSED_NO_VAULT || refusal > SIGNER_REFUSED_ALIEN)
                         r->failed = true;
                 a->refusal = (enum signer_refusal)refusal;
                 a->wait_sec = wire_get_u32(r);
                 return 0;
         case SIGNER_ANSWER_DONE: return 0;
+        case SIGNER_ANSWER_WRAPPED: get_exactly(r, a->wrapped, sizeof(a->wrapped)); return 0;
+        case SIGNER_ANSWER_UNWRAPPED: return get_blob_key(r, &a->blob_key);
         }
         abort();
 }
@@ -207,6 +240,7 @@ int signer_answer_decode(const void *bytes, size_t len, struct signer_answer *re
 
 void signer_answer_clear(struct signer_answer *a) {
         free(a->keys); /* names and ids, no secrets */
+        a->blob_key = secret_free(a->blob_key);
         aws_http_request_clear(&a->request);
         *a = (struct signer_answer){0};
 }

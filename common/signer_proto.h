@@ -10,11 +10,19 @@
 #define SIGNER_PACKET_MAX ((size_t)96 * 1024) /* SIGNER_KEYS_MAX keys, each as long as may be */
 #define SIGNER_KEYS_MAX   32
 
+/* What mfad has wrapped: one key of its own, for the file in which its sessions outlive it. */
+#define SIGNER_BLOB_KEY_LEN 32
+#define SIGNER_WRAPPED_LEN  60 /* nonce, the key encrypted, tag */
+
+struct secret;
+
 enum signer_request_type {
         SIGNER_REQUEST_STATUS = 1,
         SIGNER_REQUEST_SIGN = 2,
         SIGNER_REQUEST_FORGET_CODE =
                 3, /* no byte of the request went out: the code may be sent again */
+        SIGNER_REQUEST_WRAP = 4,
+        SIGNER_REQUEST_UNWRAP = 5,
 };
 
 struct signer_request {
@@ -23,6 +31,8 @@ struct signer_request {
         char key[KEY_NAME_MAX + 1]; /* SIGN, FORGET_CODE */
         struct aws_call call;       /* SIGN: all of it; FORGET_CODE: mfa_serial and mfa_code */
         struct aws_role role;       /* SIGN of AssumeRole: decoded, and call.role points here */
+        uint8_t blob_key[SIGNER_BLOB_KEY_LEN]; /* WRAP */
+        uint8_t wrapped[SIGNER_WRAPPED_LEN];   /* UNWRAP */
 };
 
 enum signer_answer_type {
@@ -30,6 +40,8 @@ enum signer_answer_type {
         SIGNER_ANSWER_SIGNED = 2,
         SIGNER_ANSWER_REFUSED = 3,
         SIGNER_ANSWER_DONE = 4, /* FORGET_CODE */
+        SIGNER_ANSWER_WRAPPED = 5,
+        SIGNER_ANSWER_UNWRAPPED = 6,
 };
 
 enum signer_refusal {
@@ -39,6 +51,7 @@ enum signer_refusal {
         SIGNER_REFUSED_CODE_USED, /* this serial and code were signed before, within CODE_MEMORY_SEC */
         SIGNER_REFUSED_POLICY,    /* the operation or a parameter is not allowed */
         SIGNER_REFUSED_INTERNAL,
+        SIGNER_REFUSED_ALIEN, /* UNWRAP: not wrapped by this vault, with this passphrase, in this boot */
 };
 
 enum vault_state {
@@ -67,6 +80,10 @@ struct signer_answer {
         /* REFUSED */
         enum signer_refusal refusal;
         uint32_t wait_sec; /* CODE_USED: until the memory of this code ends */
+        /* WRAPPED */
+        uint8_t wrapped[SIGNER_WRAPPED_LEN];
+        /* UNWRAPPED */
+        struct secret *blob_key;
 };
 
 /* Encoders append one packet to @b. AssumeRole is encoded from call.role, which may point anywhere.

@@ -63,8 +63,9 @@ static int read_answer(int fd, const struct query *q, struct inet_diag_msg *ret)
         return 0;
 }
 
-static int ask(int fd, const struct inet_diag_sockid *id, struct inet_diag_msg *ret) {
-        struct query q = {.request = {.sdiag_family = AF_INET,
+static int ask(int fd, uint8_t family, const struct inet_diag_sockid *id,
+               struct inet_diag_msg *ret) {
+        struct query q = {.request = {.sdiag_family = family,
                                       .sdiag_protocol = IPPROTO_TCP,
                                       .idiag_states = ~0U,
                                       .id = *id}};
@@ -81,7 +82,7 @@ static int ask(int fd, const struct inet_diag_sockid *id, struct inet_diag_msg *
 }
 
 int sockdiag_peer_uid(int fd, const struct sockaddr_in *peer, const struct sockaddr_in *local,
-                      uid_t *ret_uid) {
+                      uid_t *ret_uid, uint32_t *ret_inode) {
         /* from the client's side: its own address is the source */
         const struct inet_diag_sockid id = {.idiag_sport = peer->sin_port,
                                             .idiag_dport = local->sin_port,
@@ -90,7 +91,7 @@ int sockdiag_peer_uid(int fd, const struct sockaddr_in *peer, const struct socka
         struct inet_diag_msg answer = {0};
         int r;
 
-        r = ask(fd, &id, &answer);
+        r = ask(fd, AF_INET, &id, &answer);
         if (r < 0)
                 return r;
         /* Without an inode nobody holds the socket any more, and the uid reads 0. A connection that
@@ -101,22 +102,38 @@ int sockdiag_peer_uid(int fd, const struct sockaddr_in *peer, const struct socka
         case TCP_ESTABLISHED:
         case TCP_CLOSE_WAIT:
         case TCP_FIN_WAIT1:
-        case TCP_FIN_WAIT2: *ret_uid = answer.idiag_uid; return 0;
+        case TCP_FIN_WAIT2:
+                *ret_uid = answer.idiag_uid;
+                if (ret_inode)
+                        *ret_inode = answer.idiag_inode;
+                return 0;
         }
         return -ENOENT;
 }
 
-int sockdiag_listener_uid(int fd, uint16_t port, uid_t *ret_uid) {
-        const struct inet_diag_sockid id = {.idiag_sport = htons(port),
-                                            .idiag_src[0] = htonl(INADDR_LOOPBACK)};
+static int listener_uid(int fd, uint8_t family, const struct inet_diag_sockid *id, uid_t *ret_uid) {
         struct inet_diag_msg answer = {0};
         int r;
 
-        r = ask(fd, &id, &answer);
+        r = ask(fd, family, id, &answer);
         if (r < 0)
                 return r;
         if (answer.idiag_state != TCP_LISTEN || answer.idiag_inode == 0)
                 return -ENOENT;
         *ret_uid = answer.idiag_uid;
         return 0;
+}
+
+int sockdiag_listener_uid(int fd, uint16_t port, uid_t *ret_uid) {
+        const struct inet_diag_sockid id = {.idiag_sport = htons(port),
+                                            .idiag_src[0] = htonl(INADDR_LOOPBACK)};
+
+        return listener_uid(fd, AF_INET, &id, ret_uid);
+}
+
+int sockdiag_listener6_uid(int fd, uint16_t port, uid_t *ret_uid) {
+        const struct inet_diag_sockid id = {.idiag_sport = htons(port),
+                                            .idiag_src[3] = htonl(1)}; /* ::1 */
+
+        return listener_uid(fd, AF_INET6, &id, ret_uid);
 }

@@ -10,8 +10,11 @@
 /* Opens a NETLINK_SOCK_DIAG socket. Returns a descriptor or a negative errno. */
 int sockdiag_open(void);
 /* The uid of the process that owns the client end of the connection from @peer to @local, both as
- * the server sees them. Returns 0, -ENOENT when the kernel knows no live owner, or another errno. */
+ * the server sees them, and the inode of its socket (NULL: not wanted). Returns 0, -ENOENT when the kernel
+ * knows no live owner, or another errno. */
 int sockdiag_peer_uid(int fd, const struct sockaddr_in *peer, const struct sockaddr_in *local,
-                      uid_t *ret_uid);
+                      uid_t *ret_uid, uint32_t *ret_inode);
 /* The uid that listens on 127.0.0.1:@port. Returns 0, -ENOENT when nobody does, or another errno. */
 int sockdiag_listener_uid(int fd, uint16_t port, uid_t *ret_uid);
+/* The same for [::1]:@port. */
+int sockdiag_listener6_uid(int fd, uint16_t port, uid_t *ret_uid);
