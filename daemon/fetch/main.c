@@ -7,13 +7,16 @@
 #include "common/fetch_proto.h"
 #include "common/log.h"
 #include "common/process.h"
+#include "common/sandbox.h"
 #include "common/secret.h"
 #include "common/wiping.h"
 #include "daemon/fetch/aws_answer.h"
 #include "daemon/fetch/https.h"
 #include "daemon/fetch/signin_answer.h"
 
+#include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -107,10 +110,30 @@ static int judge(enum aws_op op, const struct buf *body, struct fetch_answer *a)
         return 0;
 }
 
+/* mfad knows where certificates are from its start on, and we may read no more than it. */
+static bool is_ca_file_readable(const struct fetch_request *q, struct fetch_answer *a) {
+        _cleanup_(fd_closep) int fd = -EBADF;
+
+        if (!*q->ca_file)
+                return true;
+        fd = open(q->ca_file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+        if (fd >= 0)
+                return true;
+        a->outcome = FETCH_TLS_FAILED;
+        (void)snprintf(a->text, sizeof(a->text), "cannot read the ca_bundle \"%.200s\": %s%s",
+                       q->ca_file, strerror(errno),
+                       errno == EACCES ? "; if it is new, restart mfad" : "");
+        return false;
+}
+
 static int fetch(const struct fetch_request *q, struct fetch_answer *a) {
         _cleanup_(buf_clear) struct buf body = BUF_INIT(HTTPS_BODY_MAX);
         int r;
 
+        /* as far as the kernel can; mfad has logged how far */
+        (void)sandbox_enter_fetch(q->ca_file);
+        if (!is_ca_file_readable(q, a))
+                return 0;
         r = https_post(q, a, &body);
         if (r < 0 || a->outcome != FETCH_OK)
                 return r;

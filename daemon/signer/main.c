@@ -5,11 +5,13 @@
 #include "common/fs.h"
 #include "common/log.h"
 #include "common/process.h"
+#include "common/sandbox.h"
 #include "common/secret.h"
 #include "common/varlink.h"
 #include "common/wiping.h"
 #include "daemon/shared/listen.h"
 #include "daemon/shared/varlink_server.h"
+#include "daemon/signer/credential.h"
 #include "daemon/signer/sign_api.h"
 #include "daemon/signer/vault.h"
 #include "daemon/signer/vault_api.h"
@@ -24,8 +26,19 @@
 #define ACK_MAX ((size_t)256)
 
 static const char *const environment_allowed[] = {
-        "HOME",           "XDG_RUNTIME_DIR", "XDG_DATA_HOME", "LISTEN_PID",    "LISTEN_FDS",
-        "LISTEN_FDNAMES", "NOTIFY_SOCKET",   "WATCHDOG_PID",  "WATCHDOG_USEC", NULL,
+        "HOME",
+        "XDG_RUNTIME_DIR",
+        "XDG_DATA_HOME",
+        "LISTEN_PID",
+        "LISTEN_FDS",
+        "LISTEN_FDNAMES",
+        "NOTIFY_SOCKET",
+        "WATCHDOG_PID",
+        "WATCHDOG_USEC",
+        "CREDENTIALS_DIRECTORY",
+        "JOURNAL_STREAM",
+        "MFAD_LOG_LEVEL",
+        NULL,
 };
 
 static const char usage[] =
@@ -50,9 +63,9 @@ static void tell_systemd(struct signer *s, bool is_ready) {
         /* without a service manager there is nobody to tell: not an error */
         switch (vault_state(s->vault)) {
         case VAULT_NONE: (void)sd_notifyf(0, "%sSTATUS=no vault yet", ready); break;
-        case VAULT_SEALED: (void)sd_notifyf(0, "%sSTATUS=sealed", ready); break;
+        case VAULT_SEALED: (void)sd_notifyf(0, "%sSTATUS=vault sealed", ready); break;
         case VAULT_OPEN:
-                (void)sd_notifyf(0, "%sSTATUS=open, %zu key%s", ready, keys->n,
+                (void)sd_notifyf(0, "%sSTATUS=vault open, %zu key%s", ready, keys->n,
                                  keys->n == 1 ? "" : "s");
                 break;
         }
@@ -76,7 +89,7 @@ static void seal(struct signer *s, int ack_fd) {
         int r;
 
         vault_seal(s->vault); /* the front learns it before its connection ends */
-        log_notice("sealed, starting afresh");
+        log_event(EVENT_VAULT, NULL, "sealed, starting afresh");
         r = listen_exec_again(s->argv, &set);
         /* rather no signer than one that may remember: systemd starts another */
         (void)log_error(r, "cannot start afresh, ending");
@@ -197,6 +210,8 @@ static void signer_close(struct signer *s) {
 
 static int run(char *argv[], struct listen_set *set) {
         _cleanup_(signer_close) struct signer s = {.argv = argv};
+        char sandbox_name[SANDBOX_NAME_MAX];
+        struct sandbox sandbox;
         struct fs_places places;
         int r;
 
@@ -207,14 +222,18 @@ static int run(char *argv[], struct listen_set *set) {
         r = vault_new(places.data, KDF_LOG2N_DEFAULT, &s.vault);
         if (r < 0)
                 return log_error(r, "cannot look for the vault");
+        credential_open_vault(s.vault); /* whoever connects meanwhile waits in the backlog */
         r = open_event(&s);
         if (r < 0)
                 return log_error(r, "cannot make an event loop");
         r = open_apis(&s, set, &places);
         if (r < 0)
                 return r;
+        sandbox = sandbox_enter_signer(places.data, places.runtime);
+        sandbox_describe(&sandbox, sandbox_name);
         tell_systemd(&s, /* is_ready= */ true);
-        log_info("ready, secrets are kept in %s memory", secret_arena_name(secret_arena_kind()));
+        log_info("ready, secrets are kept in %s memory, sandbox: %s",
+                 secret_arena_name(secret_arena_kind()), sandbox_name);
         r = sd_event_loop(s.event);
         return r < 0 ? log_error(r, "the event loop failed") : r;
 }

@@ -33,6 +33,10 @@ static void refuse(struct signer_answer *a, enum signer_refusal refusal) {
         a->refusal = refusal;
 }
 
+static void refuse_closed(const struct sign_context *c, struct signer_answer *a) {
+        refuse(a, c->vault == VAULT_NONE ? SIGNER_REFUSED_NO_VAULT : SIGNER_REFUSED_SEALED);
+}
+
 /* The key that @q may be signed with, or NULL with the refusal in @a. */
 static const struct vault_key *find_key(const struct sign_context *c,
                                         const struct signer_request *q, struct signer_answer *a) {
@@ -40,7 +44,7 @@ static const struct vault_key *find_key(const struct sign_context *c,
         enum policy_result policy;
 
         if (!c->keys) {
-                refuse(a, c->vault == VAULT_NONE ? SIGNER_REFUSED_NO_VAULT : SIGNER_REFUSED_SEALED);
+                refuse_closed(c, a);
                 return NULL;
         }
         policy = policy_check(&q->call, c->now_sec);
@@ -101,6 +105,44 @@ static void sign(const struct sign_context *c, const struct signer_request *q,
         log_info("signed %s for \"%s\"", aws_op_name(call->op), q->key);
 }
 
+static void wrap(const struct sign_context *c, const struct signer_request *q,
+                 struct signer_answer *a) {
+        int r;
+
+        if (!c->wrap.kek) {
+                refuse_closed(c, a);
+                return;
+        }
+        r = wrap_seal(&c->wrap, q->blob_key, a->wrapped);
+        if (r < 0) {
+                (void)log_error(r, "cannot wrap a key for mfad");
+                refuse(a, SIGNER_REFUSED_INTERNAL);
+                return;
+        }
+        a->type = SIGNER_ANSWER_WRAPPED;
+}
+
+static void unwrap(const struct sign_context *c, const struct signer_request *q,
+                   struct signer_answer *a) {
+        int r;
+
+        if (!c->wrap.kek) {
+                refuse_closed(c, a);
+                return;
+        }
+        r = wrap_open(&c->wrap, q->wrapped, &a->blob_key);
+        if (r == -EBADMSG) {
+                refuse(a, SIGNER_REFUSED_ALIEN);
+                return;
+        }
+        if (r < 0) {
+                (void)log_error(r, "cannot unwrap a key for mfad");
+                refuse(a, SIGNER_REFUSED_INTERNAL);
+                return;
+        }
+        a->type = SIGNER_ANSWER_UNWRAPPED;
+}
+
 static int answer(const struct sign_context *c, const struct signer_request *q, struct buf *ret) {
         _cleanup_(signer_answer_clear) struct signer_answer a = {.id = q->id};
 
@@ -111,6 +153,8 @@ static int answer(const struct sign_context *c, const struct signer_request *q, 
                 code_memory_forget(c->codes, q->call.mfa_serial, q->call.mfa_code);
                 a.type = SIGNER_ANSWER_DONE;
                 break;
+        case SIGNER_REQUEST_WRAP: wrap(c, q, &a); break;
+        case SIGNER_REQUEST_UNWRAP: unwrap(c, q, &a); break;
         }
         return signer_answer_encode(&a, ret);
 }
@@ -122,6 +166,6 @@ int sign_packet(const struct sign_context *c, const void *bytes, size_t len, str
         r = signer_request_decode(bytes, len, &q);
         if (r >= 0)
                 r = answer(c, &q, ret);
-        explicit_bzero(&q, sizeof(q)); /* it may hold a code */
+        explicit_bzero(&q, sizeof(q)); /* it may hold a code or a key */
         return r;
 }

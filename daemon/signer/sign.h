@@ -1,9 +1,10 @@
-/* sign.h - one packet of the front in, one answer out: vault, policy, code memory, signature.
+/* sign.h - one packet of the front in, one answer out: vault, policy, code memory, signature, wrap.
  * Owns:  nothing; it lends everything from its context.
- * Calls: policy.h, code_memory.h, vault_keys.h, common/signer_proto.h, aws_request.h. No sockets.
+ * Calls: policy.h, code_memory.h, vault_keys.h, wrap.h, common/signer_proto.h, aws_request.h. No sockets.
  * Limit: SIGNER_PACKET_MAX bytes an answer. */
 #pragma once
 #include "common/signer_proto.h"
+#include "daemon/signer/wrap.h"
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,6 +15,7 @@ struct vault_keys;
 struct sign_context {
         enum vault_state vault;
         const struct vault_keys *keys; /* NULL unless open */
+        struct wrap wrap;              /* its kek: NULL unless open */
         struct code_memory *codes;
         int64_t now_sec; /* our wall clock */
 };

@@ -1,4 +1,5 @@
 #include "daemon/signer/sign_api.h"
+#include "common/boot_id.h"
 #include "common/buf.h"
 #include "common/clock.h"
 #include "common/log.h"
@@ -23,8 +24,9 @@ struct sign_api {
         int listen_fd;
         struct vault *vault;
         struct code_memory *codes;
+        char boot_id[BOOT_ID_LEN + 1];
         struct connection connections[SIGN_CONNECTIONS_MAX];
-        char packet[SIGNER_PACKET_MAX]; /* wiped after each: it may hold a code */
+        char packet[SIGNER_PACKET_MAX]; /* wiped after each: it may hold a code or a key */
 };
 
 static void connection_close(struct connection *c) {
@@ -38,6 +40,9 @@ static struct sign_context context_of(const struct sign_api *s) {
         return (struct sign_context){
                 .vault = vault_state(s->vault),
                 .keys = vault_keys(s->vault),
+                .wrap = {.kek = vault_kek(s->vault),
+                         .vault_id = vault_id(s->vault),
+                         .boot_id = s->boot_id},
                 .codes = s->codes,
                 .now_sec = clock_wall_sec(),
         };
@@ -177,6 +182,9 @@ int sign_api_new(sd_event *event, int listen_fd, int runtime_dir_fd, struct vaul
         s->vault = vault;
         for (size_t i = 0; i < ELEMENTSOF(s->connections); i++)
                 s->connections[i] = (struct connection){.api = s, .fd = -EBADF};
+        r = boot_id_read(s->boot_id);
+        if (r < 0)
+                return r;
         r = code_memory_new(runtime_dir_fd, &s->codes);
         if (r < 0)
                 return r;

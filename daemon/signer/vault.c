@@ -86,6 +86,14 @@ const struct vault_keys *vault_keys(const struct vault *v) {
         return v->open ? v->open->keys : NULL;
 }
 
+const struct secret *vault_kek(const struct vault *v) {
+        return v->open ? v->open->kek : NULL;
+}
+
+const uint8_t *vault_id(const struct vault *v) {
+        return v->open ? v->open->header.id : NULL;
+}
+
 uint64_t vault_generation(const struct vault *v) {
         return v->open ? v->open->header.generation : 0;
 }

@@ -2,7 +2,8 @@
  * Owns:  the keys and the key-encryption key while open; the vault's file through vault_store.h.
  * Calls: vault_store.h, vault_file.h, vault_keys.h, kdf.h. No sockets, no JSON, no event loop.
  * Limit: as of those. Calls with a passphrase block for scrypt (0.7 s; changing it twice that).
- * The KEK stays while open, because every write makes a new file key and has to wrap it. */
+ * The KEK stays while open, because every write makes a new file key and has to wrap it; wrap.h uses it
+ * too. */
 #pragma once
 #include "common/macros.h"
 #include "common/signer_proto.h"
@@ -58,6 +59,9 @@ enum vault_state vault_state(const struct vault *v);
 const char *vault_path(const struct vault *v);
 /* NULL unless open; lent until the next call that changes something. */
 const struct vault_keys *vault_keys(const struct vault *v);
+/* The KEK and the vault's id (VAULT_ID_LEN bytes), lent likewise; NULL unless open. */
+const struct secret *vault_kek(const struct vault *v);
+const uint8_t *vault_id(const struct vault *v);
 /* 0 unless open. */
 uint64_t vault_generation(const struct vault *v);
 /* Of the open vault; else what a new one would get. */

@@ -124,7 +124,8 @@ static void try_passphrase(struct vault_api *a, struct varlink_call *call, const
                 r = vault_open(a->vault, passphrase, accept_rollback);
         note_outcome(a, r);
         if (r == VAULT_OK)
-                log_notice(new_passphrase ? "passphrase changed" : "vault opened");
+                log_event(EVENT_VAULT, NULL,
+                          new_passphrase ? "passphrase changed" : "vault opened");
         answer(a, call, r);
 }
 
@@ -249,7 +250,7 @@ static void on_create(struct varlink_call *call, const json_t *parameters, void 
 
         r = vault_create(a->vault, varlink_string(parameters, "passphrase"));
         if (r == VAULT_OK)
-                log_notice("vault made: %s", vault_path(a->vault));
+                log_event(EVENT_VAULT, NULL, "vault made: %s", vault_path(a->vault));
         answer(a, call, r);
 }
 
@@ -311,7 +312,7 @@ static void on_add_key(struct varlink_call *call, const json_t *parameters, void
         r = vault_add_key(a->vault, &info, varlink_string(parameters, "secret_access_key"),
                           varlink_bool(parameters, "replace", false));
         if (r == VAULT_OK)
-                log_notice("key \"%s\" is in the vault", info.name);
+                log_event(EVENT_VAULT, NULL, "key \"%s\" is in the vault", info.name);
         answer(a, call, r);
 }
 
@@ -336,7 +337,7 @@ static void on_remove_key(struct varlink_call *call, const json_t *parameters, v
 
         r = vault_remove_key(a->vault, name);
         if (r == VAULT_OK)
-                log_notice("key \"%s\" was removed from the vault", name);
+                log_event(EVENT_VAULT, NULL, "key \"%s\" was removed from the vault", name);
         answer(a, call, r);
 }
 

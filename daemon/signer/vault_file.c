@@ -1,17 +1,14 @@
 #include "daemon/signer/vault_file.h"
+#include "common/aead.h"
 #include "common/buf.h"
 
-#include <openssl/evp.h>
 #include <openssl/rand.h>
 #include <string.h>
 
-#define MAGIC     "MFADVLT\1"
-#define VERSION   1
-#define KDF_ID    1 /* scrypt */
-#define AEAD_ID   1 /* AES-256-GCM */
-#define NONCE_LEN 12
-#define TAG_LEN   16
-#define KEY_LEN   32
+#define MAGIC   "MFADVLT\1"
+#define VERSION 1
+#define KDF_ID  1 /* scrypt */
+#define AEAD_ID 1 /* AES-256-GCM */
 
 /* Offsets; docs/vault-format.md shows them as a table. */
 enum {
@@ -36,7 +33,7 @@ enum {
         AT_PAYLOAD_NONCE = 160, /* the header ends here */
         AT_PAYLOAD = 172,
 };
-#define OVERHEAD ((size_t)AT_PAYLOAD + TAG_LEN)
+#define OVERHEAD ((size_t)AT_PAYLOAD + AEAD_TAG_LEN)
 
 static uint64_t get_le(const uint8_t *at, size_t n) {
         uint64_t v = 0;
@@ -49,43 +46,6 @@ static uint64_t get_le(const uint8_t *at, size_t n) {
 static void put_le(uint8_t *at, uint64_t v, size_t n) {
         for (size_t i = 0; i < n; i++)
                 at[i] = (uint8_t)(v >> (8 * i));
-}
-
-static void cipher_freep(EVP_CIPHER_CTX **p) {
-        EVP_CIPHER_CTX_free(*p); /* wipes the key schedule */
-}
-
-/* One AES-256-GCM pass; @encrypt writes @tag, else @tag is checked. Two pieces of associated data,
- * because the wrap authenticates the length field that stands behind it.
- * Returns 0, -EBADMSG when the tag does not fit, -EIO when libcrypto fails. */
-struct aead {
-        bool encrypt;
-        const void *key;
-        const uint8_t *nonce;
-        const uint8_t *aad[2];
-        int aad_len[2];
-        uint8_t *tag;
-};
-static int aead_run(const struct aead *a, const void *in, size_t len, void *out) {
-        _cleanup_(cipher_freep) EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
-        int n;
-
-        if (!ctx ||
-            EVP_CipherInit_ex(ctx, EVP_aes_256_gcm(), NULL, a->key, a->nonce, a->encrypt) != 1)
-                return -EIO;
-        for (size_t i = 0; i < ELEMENTSOF(a->aad); i++)
-                if (a->aad_len[i] > 0 &&
-                    EVP_CipherUpdate(ctx, NULL, &n, a->aad[i], a->aad_len[i]) != 1)
-                        return -EIO;
-        if (EVP_CipherUpdate(ctx, out, &n, in, (int)len) != 1 || (size_t)n != len)
-                return -EIO;
-        if (!a->encrypt && EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_SET_TAG, TAG_LEN, a->tag) != 1)
-                return -EIO;
-        if (EVP_CipherFinal_ex(ctx, (uint8_t *)out + len, &n) != 1)
-                return a->encrypt ? -EIO : -EBADMSG;
-        if (a->encrypt && EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_GET_TAG, TAG_LEN, a->tag) != 1)
-                return -EIO;
-        return 0;
 }
 
 /* The file key under the KEK: everything before the wrap, and the payload's length, are bound to it. */
@@ -158,11 +118,11 @@ int vault_file_open(const void *bytes, size_t len, const struct secret *kek,
         assert(len >= OVERHEAD && payload_len_is_legal(payload_len));
         assert(secret_len(kek) == VAULT_KEK_LEN);
 
-        r = secret_new(KEY_LEN, &file_key);
+        r = secret_new(AEAD_KEY_LEN, &file_key);
         if (r < 0)
                 return r;
         a = wrap_of(file, kek, /* encrypt= */ false);
-        r = aead_run(&a, file + AT_WRAPPED_KEY, KEY_LEN, secret_reveal(file_key));
+        r = aead_run(&a, file + AT_WRAPPED_KEY, AEAD_KEY_LEN, secret_reveal(file_key));
         if (r < 0)
                 return r;
         r = secret_new(payload_len, &payload);
@@ -199,15 +159,15 @@ static int encrypt(uint8_t *file, const struct secret *kek, const void *payload,
         struct aead a;
         int r;
 
-        r = secret_new(KEY_LEN, &file_key);
+        r = secret_new(AEAD_KEY_LEN, &file_key);
         if (r < 0)
                 return r;
-        if (RAND_priv_bytes((uint8_t *)secret_reveal(file_key), KEY_LEN) != 1 ||
-            RAND_bytes(file + AT_WRAP_NONCE, NONCE_LEN) != 1 ||
-            RAND_bytes(file + AT_PAYLOAD_NONCE, NONCE_LEN) != 1)
+        if (RAND_priv_bytes((uint8_t *)secret_reveal(file_key), AEAD_KEY_LEN) != 1 ||
+            RAND_bytes(file + AT_WRAP_NONCE, AEAD_NONCE_LEN) != 1 ||
+            RAND_bytes(file + AT_PAYLOAD_NONCE, AEAD_NONCE_LEN) != 1)
                 return -EIO;
         a = wrap_of(file, kek, /* encrypt= */ true);
-        r = aead_run(&a, secret_reveal(file_key), KEY_LEN, file + AT_WRAPPED_KEY);
+        r = aead_run(&a, secret_reveal(file_key), AEAD_KEY_LEN, file + AT_WRAPPED_KEY);
         if (r < 0)
                 return r;
         /* after the wrap: its nonce, key and tag are part of what the payload authenticates */
