@@ -160,7 +160,9 @@ static void on_signed(int r, struct signer_answer *answer, void *userdata) {
                 finish(call, &call->failure, NULL);
                 return;
         case SIGNER_ANSWER_STATUS:
-        case SIGNER_ANSWER_DONE: break;
+        case SIGNER_ANSWER_DONE:
+        case SIGNER_ANSWER_WRAPPED:
+        case SIGNER_ANSWER_UNWRAPPED: break;
         }
         finish_failed(call, FAILURE_INTERNAL, "mfad-signer's answer makes no sense");
 }

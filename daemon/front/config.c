@@ -11,7 +11,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-int config_parse_duration(const char *text, uint32_t *ret_sec) {
+/* A number with "s", "m" or "h", or of seconds, from @min to @max. */
+static int parse_seconds(const char *text, unsigned long min, unsigned long max,
+                         uint32_t *ret_sec) {
         static const char units[] = "smh";
         static const unsigned long factors[] = {1, 60, 3600};
         unsigned long value, factor = 1;
@@ -22,7 +24,7 @@ int config_parse_duration(const char *text, uint32_t *ret_sec) {
                 return -EINVAL;
         errno = 0;
         value = strtoul(text, &end, 10);
-        if (errno != 0 || value > AWS_DURATION_SEC_MAX)
+        if (errno != 0 || value > max)
                 return -EINVAL;
         if (*end) {
                 unit = strchr(units, *end);
@@ -30,10 +32,14 @@ int config_parse_duration(const char *text, uint32_t *ret_sec) {
                         return -EINVAL;
                 factor = factors[unit - units];
         }
-        if (value > AWS_DURATION_SEC_MAX / factor || value * factor < AWS_DURATION_SEC_MIN)
+        if (value > max / factor || value * factor < min)
                 return -EINVAL;
         *ret_sec = (uint32_t)(value * factor);
         return 0;
+}
+
+int config_parse_duration(const char *text, uint32_t *ret_sec) {
+        return parse_seconds(text, AWS_DURATION_SEC_MIN, AWS_DURATION_SEC_MAX, ret_sec);
 }
 
 static int set_port(struct config *c, const char *value, const char **ret_what) {
@@ -49,6 +55,7 @@ static int set_port(struct config *c, const char *value, const char **ret_what) 
                 return -EINVAL;
         }
         c->port = (uint16_t)port;
+        c->is_port_set = true;
         return 0;
 }
 
@@ -99,6 +106,51 @@ static int set_ca_bundle(struct config *c, const char *value, const char **ret_w
         return set_path(c->ca_bundle, value, ret_what);
 }
 
+/* Ours to check, but not to run: that is mfactl's. */
+static int set_passphrase_command(struct config *c _unused_, const char *value,
+                                  const char **ret_what) {
+        if (*value && text_is_printable(value, PASSPHRASE_COMMAND_MAX))
+                return 0;
+        *ret_what = "passphrase_command must be one line of text, at most 1024 bytes";
+        return -EINVAL;
+}
+
+static int set_yes_no(bool *out, const char *value, const char *what, const char **ret_what) {
+        if (strcmp(value, "yes") != 0 && strcmp(value, "no") != 0) {
+                *ret_what = what;
+                return -EINVAL;
+        }
+        *out = *value == 'y';
+        return 0;
+}
+
+static int set_lock_on_suspend(struct config *c, const char *value, const char **ret_what) {
+        return set_yes_no(&c->lock_on_suspend, value, "lock_on_suspend must be yes or no",
+                          ret_what);
+}
+
+static int set_lock_on_screen_lock(struct config *c, const char *value, const char **ret_what) {
+        return set_yes_no(&c->lock_on_screen_lock, value, "lock_on_screen_lock must be yes or no",
+                          ret_what);
+}
+
+static int set_lock_on_logout(struct config *c, const char *value, const char **ret_what) {
+        return set_yes_no(&c->lock_on_logout, value, "lock_on_logout must be yes or no", ret_what);
+}
+
+static int set_lock_idle(struct config *c, const char *value, const char **ret_what) {
+        if (strcmp(value, "off") == 0) {
+                c->lock_idle_sec = 0;
+                return 0;
+        }
+        if (parse_seconds(value, CONFIG_LOCK_IDLE_SEC_MIN, CONFIG_LOCK_IDLE_SEC_MAX,
+                          &c->lock_idle_sec) < 0) {
+                *ret_what = "lock_idle must be off, or from 1m to 36h";
+                return -EINVAL;
+        }
+        return 0;
+}
+
 /* All there is; mfad.conf(5) says the same. */
 static const struct {
         const char *key;
@@ -111,6 +163,11 @@ static const struct {
         {"aws_credentials_file", set_aws_credentials_file},
         {"proxy", set_proxy},
         {"ca_bundle", set_ca_bundle},
+        {"lock_on_suspend", set_lock_on_suspend},
+        {"lock_on_screen_lock", set_lock_on_screen_lock},
+        {"lock_on_logout", set_lock_on_logout},
+        {"lock_idle", set_lock_idle},
+        {"passphrase_command", set_passphrase_command},
 };
 
 /* One file. */
@@ -214,7 +271,8 @@ static int read_dropins(const char *dir, struct config *c, char ret_error[CONFIG
 int config_load(const struct fs_places *places, struct config *ret,
                 char ret_error[CONFIG_ERROR_MAX]) {
         struct config c = {.port = CONFIG_DEFAULT_PORT,
-                           .duration_sec = CONFIG_DEFAULT_DURATION_SEC};
+                           .duration_sec = CONFIG_DEFAULT_DURATION_SEC,
+                           .lock_on_logout = true};
         char path[PATH_LEN_MAX];
         int r;
 

@@ -5,6 +5,7 @@
 #pragma once
 #include "common/encode.h"
 #include "common/fs.h"
+#include <stdbool.h>
 #include <stdint.h>
 
 #define CONFIG_FILE_MAX    ((size_t)64 * 1024)
@@ -12,15 +13,22 @@
 
 #define CONFIG_DEFAULT_PORT         9912
 #define CONFIG_DEFAULT_DURATION_SEC (12 * 60 * 60)
+#define CONFIG_LOCK_IDLE_SEC_MIN    60
+#define CONFIG_LOCK_IDLE_SEC_MAX    (36 * 60 * 60)
 
 struct config {
         uint16_t port;
+        bool is_port_set; /* by a file: sockets that we are given may differ from what is only a default */
         char default_profile[KEY_NAME_MAX + 1]; /* "" when not set */
         uint32_t duration_sec;
         char aws_config_file[PATH_LEN_MAX];
         char aws_credentials_file[PATH_LEN_MAX];
         char proxy[URL_MAX_LEN + 1];  /* for profiles that name none; "" for none */
         char ca_bundle[PATH_LEN_MAX]; /* the same; "" for the system's */
+        bool lock_on_suspend;         /* what else locks than the user's word: hooks.h */
+        bool lock_on_screen_lock;
+        bool lock_on_logout;
+        uint32_t lock_idle_sec; /* 0: off */
 };
 
 /* "file:line: what is wrong" */

@@ -3,6 +3,7 @@
 #include "common/log.h"
 #include "daemon/front/aws_api.h"
 #include "daemon/front/config.h"
+#include "daemon/front/control_log.h"
 #include "daemon/front/control_profiles.h"
 #include "daemon/front/control_status.h"
 #include "daemon/front/lease.h"
@@ -265,7 +266,7 @@ void control_methods_end(struct control_context *c) {
 
         for (struct control_work *w = c->works; w; w = next) {
                 next = w->next;
-                if (!w->is_watching)
+                if (!w->is_watching && !w->follows_log)
                         control_work_error(w, "org.mfad.Control.Locked",
                                            "locked meanwhile. Run: mfactl unlock");
         }
@@ -283,6 +284,10 @@ static const struct varlink_field profile_fields[] = {
 };
 static const struct varlink_field after_fields[] = {
         {"after", VARLINK_STRING, true, 0, PROFILE_NAME_MAX},
+        {0},
+};
+static const struct varlink_field log_fields[] = {
+        {"after", VARLINK_INT, true, 0, INT64_MAX},
         {0},
 };
 static const struct varlink_field console_fields[] = {
@@ -303,6 +308,7 @@ const struct varlink_method control_methods[] = {
         {.name = "ListProfiles", .fields = after_fields, .fn = control_list_profiles},
         {.name = "Refresh", .fields = profile_fields, .fn = control_refresh},
         {.name = "GetConsoleUrl", .fields = console_fields, .fn = control_get_console_url},
+        {.name = "GetLog", .fields = log_fields, .fn = control_get_log, .takes_more = true},
         {.name = "ListMfaDevices", .fields = key_fields, .fn = list_mfa_devices},
         {.name = "GetKeyIdentity", .fields = key_fields, .fn = get_key_identity},
         {0},

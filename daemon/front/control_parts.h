@@ -5,9 +5,13 @@
 #pragma once
 #include <stdint.h>
 
+struct audit;
 struct aws_api;
 struct config;
+struct persist;
 struct profiles;
+struct recent;
+struct reload;
 struct roles;
 struct sessions;
 struct signer_client;
@@ -20,6 +24,10 @@ struct control_parts {
         struct signer_client *signer;
         struct aws_api *aws;
         const struct config *config;
+        const struct reload *reload;
+        const struct persist *persist;
+        struct audit *audit;
+        struct recent *recent;
         uint16_t http_port;
         /* Drops every secret by replacing this process image, which answers on @ack_fd (taken; negative
          * for nobody). Does not return. */

@@ -117,8 +117,10 @@ static void lend(struct control_work *w) {
         struct profile_view view;
         const struct lease *l = find_lease(w, &view);
 
-        if (l)
-                control_work_reply(w, credentials_json(l, view.profile.where.region));
+        if (!l)
+                return;
+        control_work_note_lent(w, view.profile.name, lease_creds(l)->access_key_id);
+        control_work_reply(w, credentials_json(l, view.profile.where.region));
 }
 
 static struct control_work *start(struct varlink_call *call, const json_t *parameters,
@@ -134,8 +136,10 @@ static struct control_work *start(struct varlink_call *call, const json_t *param
 void control_get_credentials(struct varlink_call *call, const json_t *parameters, void *userdata) {
         struct control_work *w = start(call, parameters, userdata, lend);
 
-        if (w)
-                lend(w);
+        if (!w)
+                return;
+        w->lends = true;
+        lend(w);
 }
 
 void control_list_profiles(struct varlink_call *call, const json_t *parameters, void *userdata) {
@@ -236,8 +240,10 @@ static void on_signin_token(const struct failure *failure, struct fetch_answer *
                                    &url);
         if (r < 0)
                 control_work_fail(w, FAILURE_INTERNAL, strerror(-r));
-        else
+        else {
+                control_work_note_lent(w, view.profile.name, NULL); /* these credentials' console */
                 control_work_reply(w, json_pack("{s:s}", "url", buf_text(&url)));
+        }
 }
 
 /* How long the console may be used. For credentials that were bought with temporary ones AWS decides,
@@ -293,6 +299,7 @@ void control_get_console_url(struct varlink_call *call, const json_t *parameters
         w = start(call, parameters, userdata, ask_signin_token);
         if (!w)
                 return;
+        w->lends = true;
         if (destination)
                 (void)snprintf(w->text, sizeof(w->text), "%s", destination); /* bounded, too */
         ask_signin_token(w);

@@ -6,7 +6,9 @@
 #include "daemon/front/aws_api.h"
 #include "daemon/front/control_parts.h"
 #include "daemon/front/lease.h"
+#include "daemon/front/persist.h"
 #include "daemon/front/profiles.h"
+#include "daemon/front/reload.h"
 #include "daemon/front/roles.h"
 #include "daemon/front/session.h"
 #include "daemon/front/signer_client.h"
@@ -229,9 +231,14 @@ static json_t *failing_json(const struct control_parts *p) {
 
 /* What is wrong with the configuration. */
 static json_t *notices_json(const struct control_parts *p, const struct profile_view *view) {
-        const char *notice = profiles_notice(p->profiles);
+        const char *notice = profiles_notice(p->profiles), *reloaded;
         json_t *notices = json_array();
 
+        for (size_t i = 0; (reloaded = reload_notice(p->reload, i)); i++)
+                if (json_array_append_new(notices, json_string(reloaded)) < 0) {
+                        json_decref(notices);
+                        return NULL;
+                }
         if ((notice && json_array_append_new(notices, json_string(notice)) < 0) ||
             (view->kind == PROFILE_UNUSABLE &&
              json_array_append_new(notices,
@@ -247,12 +254,13 @@ json_t *control_status_new(const struct control_parts *p) {
         struct profile_view view;
 
         (void)profiles_resolve(p->profiles, NULL, &view); /* it is in the view, too */
-        return json_pack("{s:s, s:s, s:s, s:s?, s:o, s:i, s:o, s:o, s:i, s:I, s:s}", "version",
+        return json_pack("{s:s, s:s, s:s, s:s?, s:b, s:o, s:i, s:o, s:o, s:i, s:I, s:s}", "version",
                          MFAD_VERSION, "state", best_state(p), "vault", vault_name(p->signer),
-                         "default_key", *view.session ? view.session : NULL, "sessions",
-                         sessions_json(p), "roles_held", (int)roles_n_held(p->roles),
-                         "roles_failing", failing_json(p), "notices", notices_json(p, &view),
-                         "http_port", (int)p->http_port, "clock_offset_seconds",
+                         "default_key", *view.session ? view.session : NULL, "restoring",
+                         persist_is_restoring(p->persist), "sessions", sessions_json(p),
+                         "roles_held", (int)roles_n_held(p->roles), "roles_failing",
+                         failing_json(p), "notices", notices_json(p, &view), "http_port",
+                         (int)p->http_port, "clock_offset_seconds",
                          (json_int_t)aws_api_clock_offset_sec(p->aws), "memory",
                          secret_arena_name(secret_arena_kind()));
 }

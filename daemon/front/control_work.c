@@ -1,6 +1,7 @@
 #include "daemon/front/control_work.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "daemon/front/audit.h"
 #include "daemon/front/aws_api.h"
 #include "daemon/front/session.h"
 #include "daemon/front/signer_client.h"
@@ -41,9 +42,25 @@ void control_work_reply(struct control_work *w, json_t *parameters) {
                 reply_error(call, "org.mfad.Control.Internal", "out of memory");
 }
 
+/* Records the refusal with the last word of the error @name. */
+static void note_refused(struct control_work *w, const char *name) {
+        struct peer_end end = {.pid = varlink_call_peer_pid(w->call)};
+
+        if (w->lends)
+                audit_refused(w->context->parts.audit, &end, w->name, NULL, strrchr(name, '.') + 1);
+}
+
+void control_work_note_lent(struct control_work *w, const char *profile,
+                            const char *access_key_id) {
+        struct peer_end end = {.pid = varlink_call_peer_pid(w->call)};
+
+        audit_lent(w->context->parts.audit, &end, profile, NULL, access_key_id);
+}
+
 void control_work_error(struct control_work *w, const char *error, const char *message) {
         struct varlink_call *call = w->call;
 
+        note_refused(w, error);
         work_free(w);
         reply_error(call, error, message);
 }
@@ -58,6 +75,7 @@ void control_work_failure(struct control_work *w, const struct failure *f) {
         if (f->reason == FAILURE_CLOCK_WRONG)
                 (void)json_object_set_new(parameters, "offset_seconds",
                                           json_integer(f->offset_sec));
+        note_refused(w, failure_varlink_error(f->reason));
         work_free(w);
         varlink_call_error(call, failure_varlink_error(f->reason), parameters);
 }

@@ -3,6 +3,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/encode.h"
+#include "daemon/front/audit.h"
 #include "daemon/front/endpoint_ecs.h"
 #include "daemon/front/endpoint_ready.h"
 #include "daemon/front/http_answer.h"
@@ -14,6 +15,7 @@
 #include "daemon/front/tokens.h"
 
 #include <microhttpd.h>
+#include <stdio.h>
 #include <string.h>
 
 #define ROUTES_MAX 64 /* profile names remembered; more are looked up each time */
@@ -21,11 +23,13 @@
         USEC_PER_SEC          /* then the AWS files and the creds' life are looked at again */
 #define FAILURE_FRESH_SEC 300 /* an older failure is history: the session is just locked */
 #define BAD_TOKENS_USEC   (60 * USEC_PER_SEC)
+#define TOKEN_NAME        "default" /* of the one client token that there is */
 
 /* A name that had credentials when last looked at. */
 struct route {
-        char name[HTTP_NAME_LEN_MAX + 1]; /* of a profile, as spelled; "" is the default one */
-        const struct lease *lease;        /* NULL for a free place */
+        char name[HTTP_NAME_LEN_MAX + 1];   /* of a profile, as spelled; "" is the default one */
+        char profile[PROFILE_NAME_MAX + 1]; /* that it means */
+        const struct lease *lease;          /* NULL for a free place */
         uint64_t checked_usec;
 };
 
@@ -82,24 +86,28 @@ static int queue(struct MHD_Connection *connection, unsigned status, struct MHD_
         return MHD_queue_response(connection, status, answer) == MHD_YES ? 0 : -EIO;
 }
 
-static int queue_excuse(struct MHD_Connection *connection, const struct excuse *x) {
-        _cleanup_(http_answer_freep) struct MHD_Response *answer = NULL;
-        int r;
-
-        r = excuse_answer(x, &answer);
-        if (r < 0)
-                return r;
-        return queue(connection, x->status, answer);
-}
-
 /* A request for credentials. */
 struct question {
         struct endpoint_request *request;
         struct MHD_Connection *connection;
         struct http_text spelled; /* the profile's name, as asked */
         const char *name;         /* the same, read; "" for the default profile */
+        const char *profile;      /* that it means; NULL for nobody's */
         bool is_arn;
 };
+
+/* Answers with @x, and records that. */
+static int queue_excuse(struct endpoint *e, const struct question *q, const struct excuse *x) {
+        _cleanup_(http_answer_freep) struct MHD_Response *answer = NULL;
+        int r;
+
+        r = excuse_answer(x, &answer);
+        if (r >= 0)
+                r = queue(q->connection, x->status, answer);
+        if (r >= 0)
+                audit_refused(e->parts.audit, q->request->peer, q->profile, TOKEN_NAME, x->code);
+        return r;
+}
 
 /* Suspends the request until what it waits for changes, or its time is over. It may wait again, but not
  * longer in all. Returns false when it must be answered now. */
@@ -152,8 +160,9 @@ static struct route *route_find(struct endpoint *e, const char *name, size_t len
         return NULL;
 }
 
-static void route_remember(struct endpoint *e, const struct http_text *name,
+static void route_remember(struct endpoint *e, const struct question *q,
                            const struct lease *lease) {
+        const struct http_text *name = &q->spelled;
         struct route *route = route_find(e, name->text, name->len);
 
         if (name->len > HTTP_NAME_LEN_MAX)
@@ -164,8 +173,21 @@ static void route_remember(struct endpoint *e, const struct http_text *name,
                 memcpy(route->name, name->text, name->len);
                 route->name[name->len] = '\0';
         }
+        (void)snprintf(route->profile, sizeof(route->profile), "%s", q->profile); /* it fits */
         route->lease = lease;
         route->checked_usec = clock_boot_usec();
+}
+
+/* Hands out @answer, the credentials of @lease, and records that. */
+static int queue_creds(struct endpoint *e, const struct endpoint_request *request,
+                       struct MHD_Connection *connection, struct MHD_Response *answer,
+                       const char *profile, const struct lease *lease) {
+        int r = queue(connection, MHD_HTTP_OK, answer);
+
+        if (r >= 0)
+                audit_lent(e->parts.audit, request->peer, profile, TOKEN_NAME,
+                           lease->creds->access_key_id);
+        return r;
 }
 
 static int answer_creds(struct endpoint *e, const struct question *q, const struct lease *lease) {
@@ -175,11 +197,11 @@ static int answer_creds(struct endpoint *e, const struct question *q, const stru
         r = endpoint_ready_make(&e->ready, lease, &answer);
         if (r < 0) {
                 (void)log_error(r, "cannot make an answer, serving an error instead");
-                return queue_excuse(q->connection, &internal);
+                return queue_excuse(e, q, &internal);
         }
         if (!q->is_arn)
-                route_remember(e, &q->spelled, lease);
-        return queue(q->connection, MHD_HTTP_OK, answer);
+                route_remember(e, q, lease);
+        return queue_creds(e, q->request, q->connection, answer, q->profile, lease);
 }
 
 static const struct excuse *vault_excuse(const struct endpoint *e) {
@@ -204,11 +226,11 @@ static const struct failure *recent_failure(const struct session *session) {
         return f;
 }
 
-static int answer_failure(struct MHD_Connection *connection, const struct failure *f) {
+static int answer_failure(struct endpoint *e, const struct question *q, const struct failure *f) {
         struct excuse x = {failure_http_status(f->reason), failure_http_code(f->reason),
                            f->message};
 
-        return queue_excuse(connection, &x);
+        return queue_excuse(e, q, &x);
 }
 
 /* @session, NULL when there never was one, has no credentials to give. */
@@ -217,14 +239,13 @@ static int answer_without_session(struct endpoint *e, const struct question *q,
         const struct failure *f;
 
         if (!session)
-                return queue_excuse(q->connection, vault_excuse(e));
+                return queue_excuse(e, q, vault_excuse(e));
         if (session_is_busy(session))
-                return hold(e, q, session) ? -EINPROGRESS : queue_excuse(q->connection, &pending);
+                return hold(e, q, session) ? -EINPROGRESS : queue_excuse(e, q, &pending);
         f = recent_failure(session);
         if (f)
-                return answer_failure(q->connection, f);
-        return queue_excuse(q->connection,
-                            session_has_expired(session) ? &expired : vault_excuse(e));
+                return answer_failure(e, q, f);
+        return queue_excuse(e, q, session_has_expired(session) ? &expired : vault_excuse(e));
 }
 
 static int answer_session(struct endpoint *e, const struct question *q,
@@ -244,23 +265,24 @@ static int answer_role(struct endpoint *e, const struct question *q,
         r = roles_ask(e->parts.roles, view, &role);
         if (r < 0) {
                 (void)log_error(r, "cannot keep one more role");
-                return queue_excuse(q->connection, &internal);
+                return queue_excuse(e, q, &internal);
         }
         if (lease_creds(role_lease(role)))
                 return answer_creds(e, q, role_lease(role));
         if (role_is_busy(role))
-                return hold(e, q, role) ? -EINPROGRESS : queue_excuse(q->connection, &pending);
+                return hold(e, q, role) ? -EINPROGRESS : queue_excuse(e, q, &pending);
         if (role_failure(role))
-                return answer_failure(q->connection, role_failure(role));
+                return answer_failure(e, q, role_failure(role));
         /* nothing was tried, because a code is needed first */
         return answer_without_session(e, q, sessions_find(e->parts.sessions, view->session));
 }
 
-static int answer_unusable(const struct question *q, const struct profile_view *view) {
+static int answer_unusable(struct endpoint *e, const struct question *q,
+                           const struct profile_view *view) {
         struct failure f;
 
         failure_set(&f, FAILURE_UNUSABLE, view->problem);
-        return answer_failure(q->connection, &f);
+        return answer_failure(e, q, &f);
 }
 
 /* While the vault is not open nobody knows which keys it has; credentials that are held are served
@@ -285,24 +307,26 @@ static const struct session *session_of_closed_vault(const struct endpoint *e, c
         return only;
 }
 
-static int answer_unknown(struct endpoint *e, const struct question *q) {
+static int answer_unknown(struct endpoint *e, struct question *q) {
         const struct session *session = q->is_arn ? NULL : session_of_closed_vault(e, q->name);
         const struct excuse *x = vault_excuse(e);
 
-        if (session)
+        if (session) {
+                q->profile = session_name(session);
                 return answer_creds(e, q, session_lease(session));
+        }
         if (x == &sealed || (x == &no_vault && !*q->name))
-                return queue_excuse(q->connection, x);
-        return queue_excuse(q->connection, *q->name ? &unknown : &no_default);
+                return queue_excuse(e, q, x);
+        return queue_excuse(e, q, *q->name ? &unknown : &no_default);
 }
 
-static int answer_view(struct endpoint *e, const struct question *q,
-                       const struct profile_view *view) {
+static int answer_view(struct endpoint *e, struct question *q, const struct profile_view *view) {
+        q->profile = view->profile.name ? view->profile.name : q->name;
         switch (view->kind) {
         case PROFILE_KEY:
         case PROFILE_DIRECT: return answer_session(e, q, view);
         case PROFILE_ROLE: return answer_role(e, q, view);
-        case PROFILE_UNUSABLE: return answer_unusable(q, view);
+        case PROFILE_UNUSABLE: return answer_unusable(e, q, view);
         case PROFILE_UNKNOWN: return answer_unknown(e, q);
         }
         abort();
@@ -336,7 +360,7 @@ static _noinline_ int answer_resolved(struct endpoint *e, struct question *q) {
         struct profile_view view;
 
         if (!read_name(&q->spelled, name, sizeof(name)))
-                return queue_excuse(q->connection, &unknown);
+                return queue_excuse(e, q, &unknown);
         q->name = name;
         (void)profiles_resolve(e->parts.profiles, name, &view); /* it is in the view, too */
         return answer_view(e, q, &view);
@@ -347,7 +371,7 @@ static _noinline_ int answer_arn(struct endpoint *e, struct question *q) {
         struct profile_view view;
 
         if (!read_name(&q->spelled, arn, sizeof(arn)) || !text_is_role_arn(arn))
-                return queue_excuse(q->connection, &bad_arn);
+                return queue_excuse(e, q, &bad_arn);
         q->name = "";
         (void)profiles_resolve_arn(e->parts.profiles, arn, &view); /* it is in the view, too */
         return answer_view(e, q, &view);
@@ -360,8 +384,9 @@ static int answer_profile(struct endpoint *e, struct question *q) {
 
         if (route && clock_boot_usec() - route->checked_usec < ROUTE_FRESH_USEC) {
                 answer = endpoint_ready_find(&e->ready, route->lease);
-                if (answer)
-                        return queue(q->connection, MHD_HTTP_OK, answer);
+                if (answer && route->lease->creds)
+                        return queue_creds(e, q->request, q->connection, answer, route->profile,
+                                           route->lease);
         }
         return answer_resolved(e, q);
 }
@@ -398,6 +423,7 @@ static int answer_health(struct endpoint *e, struct MHD_Connection *connection) 
 static int answer_bad_token(struct endpoint *e, struct endpoint_request *q,
                             struct MHD_Connection *connection) {
         uint64_t now_usec = clock_boot_usec();
+        int r;
 
         if (q->until_usec == 0) {
                 if (now_usec - e->bad_tokens_since_usec > BAD_TOKENS_USEC) {
@@ -416,7 +442,10 @@ static int answer_bad_token(struct endpoint *e, struct endpoint_request *q,
                         return -EINPROGRESS;
                 }
         }
-        return queue(connection, bad_token.status, e->bad_token);
+        r = queue(connection, bad_token.status, e->bad_token);
+        if (r >= 0)
+                audit_refused(e->parts.audit, q->peer, NULL, NULL, bad_token.code);
+        return r;
 }
 
 static int refusals_make(struct endpoint *e) {
@@ -500,11 +529,17 @@ int endpoint_answer(struct endpoint *e, struct endpoint_request *request,
         return q.is_arn ? answer_arn(e, &q) : answer_profile(e, &q);
 }
 
-int endpoint_refuse(struct endpoint *e, struct MHD_Connection *connection,
-                    enum http_refusal refusal) {
+int endpoint_refuse(struct endpoint *e, const struct endpoint_request *request,
+                    struct MHD_Connection *connection, enum http_refusal refusal) {
+        int r;
+
         assert(refusal > HTTP_OK && refusal < _HTTP_REFUSAL_MAX);
 
-        return queue(connection, http_refusal_text(refusal)->status, e->refusals[refusal]);
+        r = queue(connection, http_refusal_text(refusal)->status, e->refusals[refusal]);
+        if (r >= 0)
+                audit_refused(e->parts.audit, request->peer, NULL, NULL,
+                              http_refusal_text(refusal)->code);
+        return r;
 }
 
 void endpoint_answer_held(struct endpoint *e) {

@@ -1,6 +1,6 @@
 /* endpoint.h - what a legal request is answered: tokens, profiles, sessions, and who has to wait.
  * Owns:  the answers that are ready, and the requests that are held.
- * Calls: session.h, roles.h, profiles.h, tokens.h, signer_client.h, endpoint_hold.h, endpoint_ready.h.
+ * Calls: session.h, roles.h, profiles.h, tokens.h, signer_client.h, endpoint_hold.h, endpoint_ready.h, audit.h.
  * Limit: ENDPOINT_HOLD_MSEC for a request that waits for a call in flight, ENDPOINT_HELD_MAX of them;
  *        ENDPOINT_BAD_TOKENS_MAX a minute, then ENDPOINT_BAD_TOKEN_MSEC of delay for each. */
 #pragma once
@@ -14,6 +14,7 @@
 #define ENDPOINT_BAD_TOKEN_MSEC 100
 
 struct MHD_Connection;
+struct audit;
 struct endpoint;
 struct profiles;
 struct roles;
@@ -28,6 +29,7 @@ struct endpoint_parts {
         struct profiles *profiles;
         struct tokens *tokens;
         struct signer_client *signer;
+        struct audit *audit; /* NULL for none */
 };
 int endpoint_new(sd_event *event, const struct endpoint_parts *parts, struct endpoint **ret);
 /* No request may be held any more. */
@@ -43,8 +45,8 @@ void endpoint_on_resumed(struct endpoint *e, void (*fn)(void *userdata), void *u
  * negative errno when the connection cannot be answered and must end. */
 int endpoint_answer(struct endpoint *e, struct endpoint_request *request,
                     struct MHD_Connection *connection, const struct http_call *call);
-/* Answers with the fixed text of @refusal. Returns 0 or a negative errno as above. */
-int endpoint_refuse(struct endpoint *e, struct MHD_Connection *connection,
-                    enum http_refusal refusal);
+/* Answers @request with the fixed text of @refusal. Returns 0 or a negative errno as above. */
+int endpoint_refuse(struct endpoint *e, const struct endpoint_request *request,
+                    struct MHD_Connection *connection, enum http_refusal refusal);
 /* From now on nothing is held; what is held is resumed and answered as things stand. */
 void endpoint_answer_held(struct endpoint *e);

@@ -9,11 +9,13 @@
 #include <systemd/sd-event.h>
 
 struct MHD_Connection;
+struct peer_end;
 
 /* One request under way; lives in its connection, zeroed before each request. */
 struct endpoint_request {
         struct endpoint_request *prev, *next;
         struct MHD_Connection *connection;
+        struct peer_end *peer; /* of the connection; NULL: not known */
         const void
                 *waits_for; /* the session or role whose call it is; NULL for a bad token's delay */
         uint64_t until_usec; /* when its time is over, from the first wait on; 0 before */

@@ -212,6 +212,7 @@ void failure_from_refusal(struct failure *ret, enum signer_refusal refusal) {
         case SIGNER_REFUSED_INTERNAL:
                 failure_set(ret, FAILURE_INTERNAL, "mfad-signer failed to sign");
                 return;
+        case SIGNER_REFUSED_ALIEN: break; /* of UNWRAP, which is nobody's attempt */
         }
         failure_set(ret, FAILURE_INTERNAL, "mfad-signer refused for an unknown reason");
 }

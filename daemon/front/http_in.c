@@ -5,6 +5,7 @@
 #include "daemon/front/endpoint.h"
 #include "daemon/front/http_guard.h"
 #include "daemon/front/http_head.h"
+#include "daemon/front/peers.h"
 
 #include <fcntl.h>
 #include <microhttpd.h>
@@ -34,6 +35,7 @@ struct http_conn {
         bool had_request;
         bool is_judged;  /* the guard has let this request pass */
         size_t path_len; /* of the raw path, which may be longer than what is kept of it */
+        struct peer_end peer;
         char path[HTTP_PATH_MAX + 1];
         struct http_call call; /* lends from path and from MHD's pool, both good for one request */
         struct endpoint_request request;
@@ -173,19 +175,22 @@ static void note_refused(struct http_in *h, int r, uid_t uid) {
         uint64_t now_usec = clock_boot_usec();
         char who[32] = "unknown";
 
+        struct event_fields f = {.has_peer = r == 0, .uid = uid, .result = "foreign-uid"};
+
         h->n_refused++;
         if (now_usec < h->refused_log_usec)
                 return;
         if (r == 0)
                 (void)snprintf(who, sizeof(who), "uid %u", (unsigned)uid); /* fits */
-        (void)log_warning(0, "refused connection: peer=%s (%u since the last such line)", who,
-                          h->n_refused);
+        f.n_suppressed = h->n_refused - 1;
+        log_event(EVENT_REFUSED, &f, "refused connection: peer=%s (%u since the last such line)",
+                  who, h->n_refused);
         h->refused_log_usec = now_usec + REFUSED_LOG_USEC;
         h->n_refused = 0;
 }
 
 /* Whether the other end of the connection from @peer is ours. Nothing is read before this is known. */
-static bool peer_is_ours(struct http_in *h, const struct sockaddr_in *peer) {
+static bool peer_is_ours(struct http_in *h, const struct sockaddr_in *peer, uint32_t *ret_inode) {
         uid_t uid = (uid_t)-1;
         int r;
 
@@ -193,15 +198,16 @@ static bool peer_is_ours(struct http_in *h, const struct sockaddr_in *peer) {
                 note_refused(h, -EPERM, uid);
                 return false;
         }
-        r = sockdiag_peer_uid(h->diag_fd, peer, &h->local, &uid);
+        r = sockdiag_peer_uid(h->diag_fd, peer, &h->local, &uid, ret_inode);
         if (r == 0 && uid == getuid())
                 return true;
         note_refused(h, r, uid);
         return false;
 }
 
-/* Hands @fd (taken) to MHD. */
-static void serve(struct http_in *h, int fd, const struct sockaddr *peer, socklen_t peer_len) {
+/* Hands @fd (taken) to MHD. @inode: of the client's socket. */
+static void serve(struct http_in *h, int fd, const struct sockaddr *peer, socklen_t peer_len,
+                  uint32_t inode) {
         struct http_conn *c;
 
         if (h->n_connections >= HTTP_CONNECTIONS_MAX && !make_room(h)) {
@@ -215,6 +221,7 @@ static void serve(struct http_in *h, int fd, const struct sockaddr *peer, sockle
         }
         c->owner = h;
         c->fd = fd;
+        c->peer.inode = inode;
         h->starting = c;
         /* closes the descriptor on failure; on_connection() has taken @c on success */
         if (MHD_add_connection(h->mhd, fd, peer, peer_len) != MHD_YES)
@@ -284,6 +291,7 @@ static int on_listen(sd_event_source *s, int listen_fd, uint32_t events, void *u
         h->now_usec = clock_boot_usec();
         for (unsigned i = 0; i < ACCEPTS_PER_TURN; i++) {
                 socklen_t peer_len = sizeof(peer);
+                uint32_t inode;
                 int fd;
 
                 memset(&peer, 0, sizeof(peer));
@@ -294,8 +302,8 @@ static int on_listen(sd_event_source *s, int listen_fd, uint32_t events, void *u
                                 continue;
                         break;
                 }
-                if (peer_is_ours(h, &peer))
-                        serve(h, fd, (struct sockaddr *)&peer, peer_len);
+                if (peer_is_ours(h, &peer, &inode))
+                        serve(h, fd, (struct sockaddr *)&peer, peer_len, inode);
                 else
                         (void)fd_close(fd);
         }
@@ -362,7 +370,7 @@ static void *on_request_line(void *cls, const char *uri, struct MHD_Connection *
         c->path_len = strlen(uri);
         memcpy(c->path, uri, c->path_len < HTTP_PATH_MAX ? c->path_len + 1 : HTTP_PATH_MAX);
         c->is_judged = false;
-        c->request = (struct endpoint_request){0};
+        c->request = (struct endpoint_request){.peer = &c->peer};
         if (c->had_request) /* the first one's time runs from accept */
                 conn_renew(c);
         c->had_request = true;
@@ -399,7 +407,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
                 }
                 /* an answer in this first round also ends the connection: no body is waited for,
                  * and nothing that follows a refused request is taken for one */
-                r = endpoint_refuse(h->endpoint, connection, refusal);
+                r = endpoint_refuse(h->endpoint, &c->request, connection, refusal);
                 return r < 0 ? MHD_NO : MHD_YES;
         }
         if (*upload_len > 0)

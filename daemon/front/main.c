@@ -9,9 +9,12 @@
 #include "common/sockdiag.h"
 #include "common/wiping.h"
 #include "daemon/front/config.h"
+#include "daemon/front/confine.h"
 #include "daemon/front/http_in.h"
 #include "daemon/front/lock.h"
 #include "daemon/front/manager.h"
+#include "daemon/front/peers.h"
+#include "daemon/front/tokens.h"
 #include "daemon/shared/listen.h"
 
 #include <stdbool.h>
@@ -21,17 +24,29 @@
 #include <sys/socket.h>
 
 static const char *const environment_allowed[] = {
-        "HOME",       "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "LISTEN_PID",
-        "LISTEN_FDS", "LISTEN_FDNAMES",  "NOTIFY_SOCKET",   "WATCHDOG_PID",  "WATCHDOG_USEC",
+        "HOME",
+        "XDG_RUNTIME_DIR",
+        "XDG_CONFIG_HOME",
+        "XDG_DATA_HOME",
+        "LISTEN_PID",
+        "DBUS_SYSTEM_BUS_ADDRESS",
+        "LISTEN_FDS",
+        "LISTEN_FDNAMES",
+        "NOTIFY_SOCKET",
+        "WATCHDOG_PID",
+        "WATCHDOG_USEC",
+        "JOURNAL_STREAM",
+        "MFAD_LOG_LEVEL",
         NULL,
 };
 
 static const char usage[] =
         "mfad serves temporary AWS credentials to this user's programs, bought with one MFA code.\n"
-        "It takes no arguments: mfactl talks to it. See mfad(8) and mfad.conf(5).\n"
+        "It needs no arguments: mfactl talks to it. See mfad(8) and mfad.conf(5).\n"
         "\n"
-        "  --help     show this\n"
-        "  --version  show the version\n";
+        "  --help        show this\n"
+        "  --make-token  make the client token if there is none, and end (for mfad.socket)\n"
+        "  --version     show the version\n";
 
 /* What is open besides HTTP connections: sockets, epolls, timers, a file being replaced. */
 #define OTHER_FDS_MAX 256
@@ -113,7 +128,7 @@ static int make_http6(uint16_t port) {
 }
 
 static int check_http(int fd, bool is_v6, uint16_t *ret_port) {
-        int r = listen_check_loopback(fd, is_v6, ret_port);
+        int r = listen_adopt_loopback(fd, is_v6, ret_port);
 
         return r < 0 ? log_error(r, "the inherited socket \"%s\" does not listen on %s alone",
                                  is_v6 ? "http6" : "http", is_v6 ? "[::1]" : "127.0.0.1")
@@ -160,18 +175,21 @@ static int open_sockets(struct listen_set *set, struct manager_start *start) {
         return r;
 }
 
-static int run(char *argv[], struct listen_set *set) {
+static int run(char *argv[], struct listen_set *set, int peers_fd, bool is_locked) {
         _cleanup_(manager_freep) struct manager *m = NULL;
         _cleanup_(fd_closep) int runtime_dir_fd = -EBADF;
-        char error[CONFIG_ERROR_MAX];
+        char error[CONFIG_ERROR_MAX], sandbox_name[SANDBOX_NAME_MAX];
         struct fs_places places;
+        struct sandbox sandbox;
         struct config config;
         struct manager_start start = {.argv = argv,
                                       .config = &config,
+                                      .places = &places,
                                       .runtime_dir = places.runtime,
                                       .http_fd = -EBADF,
                                       .http6_fd = -EBADF,
-                                      .control_fd = -EBADF};
+                                      .control_fd = -EBADF,
+                                      .peers_fd = peers_fd};
         int r;
 
         r = fs_places(&places);
@@ -190,17 +208,48 @@ static int run(char *argv[], struct listen_set *set) {
         r = open_sockets(set, &start);
         if (r < 0)
                 return r;
+        for (unsigned i = 0; i < set->n; i++)
+                (void)log_warning(0, "nothing is served on one more inherited socket, \"%s\"",
+                                  set->fds[i].name);
+        listen_close(set);
+        sandbox = confine_enter(&places, &config);
         r = manager_new(&start, &m);
         if (r < 0)
                 return r;
-        log_info("ready on 127.0.0.1:%u, secrets are kept in %s memory", start.http_port,
-                 secret_arena_name(secret_arena_kind()));
+        sandbox_describe(&sandbox, sandbox_name);
+        if (is_locked)
+                log_event(EVENT_LOCKED, NULL,
+                          "locked; the log begins anew here, what was before is in the journal: "
+                          "journalctl --user -u mfad");
+        log_event(EVENT_STARTED, NULL,
+                  "ready on 127.0.0.1:%u, secrets are kept in %s memory, sandbox: %s",
+                  start.http_port, secret_arena_name(secret_arena_kind()), sandbox_name);
         return manager_run(m);
+}
+
+/* Before anybody has connected: a client reads its token first. */
+static int make_token(void) {
+        _cleanup_(tokens_freep) struct tokens *tokens = NULL;
+        _cleanup_(fd_closep) int runtime_dir_fd = -EBADF;
+        struct fs_places places;
+        int r;
+
+        r = fs_places(&places);
+        if (r < 0)
+                return log_error(r, "HOME and the XDG_* variables must be absolute paths, and HOME "
+                                    "must be set");
+        runtime_dir_fd = open_runtime_dir(places.runtime);
+        if (runtime_dir_fd < 0)
+                return runtime_dir_fd;
+        r = tokens_new(runtime_dir_fd, &tokens);
+        return r < 0 ? log_error(r, "cannot make the client token \"%s/token\"", places.runtime)
+                     : 0;
 }
 
 static int start(char *argv[]) {
         struct listen_set set = {0};
-        int r;
+        bool is_locked;
+        int peers_fd, r;
 
         r = wiping_install_crypto();
         if (r < 0)
@@ -214,6 +263,12 @@ static int start(char *argv[]) {
         if (r < 0)
                 return log_error(r, "cannot take over the sockets");
         lock_acknowledge(listen_take(&set, "ack"));
+        peers_fd = listen_take(&set, "peers");
+        is_locked = peers_fd >= 0; /* only an image of ours hands it on */
+        if (!is_locked)
+                peers_fd = peers_start();
+        if (peers_fd < 0)
+                (void)log_warning(peers_fd, "cannot find out who asks; the log will name nobody");
         r = secret_arena_open();
         if (r < 0)
                 (void)log_error(r, "cannot set up memory for secrets");
@@ -221,7 +276,7 @@ static int start(char *argv[]) {
                 (void)log_warning(0, "RLIMIT_MEMLOCK is too low to lock memory: secrets may reach "
                                      "the swap");
         if (r >= 0)
-                r = run(argv, &set);
+                r = run(argv, &set, peers_fd, is_locked);
         listen_close(&set);
         return r;
 }
@@ -241,6 +296,8 @@ int main(int argc, char *argv[]) {
                 puts("mfad " MFAD_VERSION);
                 return EXIT_SUCCESS;
         }
+        if (argc == 2 && strcmp(argv[1], "--make-token") == 0)
+                return make_token() < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
         if (argc > 1) {
                 fputs(usage, stderr);
                 return 2;

@@ -2,6 +2,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "daemon/front/attempts.h"
+#include "daemon/front/audit.h"
 #include "daemon/front/aws_api.h"
 #include "daemon/front/aws_clock.h"
 #include "daemon/front/config.h"
@@ -9,11 +10,16 @@
 #include "daemon/front/control_parts.h"
 #include "daemon/front/endpoint.h"
 #include "daemon/front/fetcher.h"
+#include "daemon/front/hooks.h"
 #include "daemon/front/http_in.h"
 #include "daemon/front/lock.h"
 #include "daemon/front/notify.h"
 #include "daemon/front/lease.h"
+#include "daemon/front/persist.h"
+#include "daemon/front/peers.h"
 #include "daemon/front/profiles.h"
+#include "daemon/front/recent.h"
+#include "daemon/front/reload.h"
 #include "daemon/front/roles.h"
 #include "daemon/front/session.h"
 #include "daemon/front/signer_client.h"
@@ -32,6 +38,10 @@ struct manager {
         char **argv;
         char status[96]; /* as last told */
         sd_event *event;
+        struct recent *recent;
+        struct peers *peers;
+        struct audit *audit;
+        struct reload *reload;
         struct signer_client *signer;
         struct aws_clock *clock;
         struct attempts *attempts;
@@ -39,10 +49,12 @@ struct manager {
         struct sessions *sessions;
         struct profiles *profiles;
         struct roles *roles;
+        struct persist *persist;
         struct tokens *tokens;
         struct endpoint *endpoint;
         struct http_in *http;
         struct control *control;
+        struct hooks *hooks;
 };
 
 /* "unlocked until 18:20, 3 roles", for `systemctl --user status`. */
@@ -89,11 +101,32 @@ static void tell_systemd(struct manager *m, const char *more) {
         notify_send(text);
 }
 
-static void on_session_changed(_unused_ const struct session *session, void *userdata) {
+/* Whether there is anything that a lock would take. */
+static bool is_unlocked(const struct manager *m) {
+        const struct session *s;
+
+        for (size_t i = 0; (s = sessions_at(m->sessions, i)); i++)
+                if (lease_creds(session_lease(s)))
+                        return true;
+        return roles_n_held(m->roles) > 0;
+}
+
+static void update_hooks(struct manager *m) {
+        hooks_set_unlocked(m->hooks, is_unlocked(m));
+}
+
+static void on_session_changed(const struct session *session, void *userdata) {
+        struct manager *m = userdata;
+
+        persist_session_changed(m->persist, session);
         tell_systemd(userdata, "");
+        update_hooks(userdata);
 }
 
 static void on_role_changed(_unused_ const struct role *role, void *userdata) {
+        struct manager *m = userdata;
+
+        persist_role_changed(m->persist);
         tell_systemd(userdata, "");
 }
 
@@ -107,6 +140,7 @@ static void on_profiles_changed(void *userdata) {
 static void on_signer_changed(void *userdata) {
         struct manager *m = userdata;
 
+        persist_signer_changed(m->persist);
         control_changed(m->control);
 }
 
@@ -116,8 +150,9 @@ static void lock(int ack_fd, void *userdata) {
         struct listen_set set = {.fds = {{.name = "http", .fd = -EBADF},
                                          {.name = "http6", .fd = -EBADF},
                                          {.name = "control", .fd = -EBADF},
-                                         {.name = "ack", .fd = ack_fd}},
-                                 .n = 4};
+                                         {.name = "ack", .fd = ack_fd},
+                                         {.name = "peers", .fd = -EBADF}},
+                                 .n = 5};
 
         log_notice("locking: starting afresh");
         set.fds[2].fd = fcntl(control_listen_fd(m->control), F_DUPFD_CLOEXEC, 3);
@@ -130,12 +165,35 @@ static void lock(int ack_fd, void *userdata) {
         m->roles = roles_free(m->roles);
         m->sessions = sessions_free(m->sessions);
         m->aws = aws_api_free(m->aws);
+        m->audit = audit_free(m->audit);
+        set.fds[4].fd = peers_detach_fd(m->peers);
+        persist_forget(m->persist); /* last: nothing is left that would be written again */
         lock_become_new(m->argv, &set);
+}
+
+static void on_hook(void *userdata) {
+        lock(-EBADF, userdata);
 }
 
 static int on_lock_signal(_unused_ sd_event_source *s, _unused_ const struct signalfd_siginfo *info,
                           void *userdata) {
         lock(-EBADF, userdata);
+        return 0;
+}
+
+/* Everybody works on the one configuration: what is not told here looks when it needs to know. */
+static int on_reload_signal(_unused_ sd_event_source *s,
+                            _unused_ const struct signalfd_siginfo *info, void *userdata) {
+        struct manager *m = userdata;
+
+        notify_send("RELOADING=1");
+        if (reload_read(m->reload) >= 0) {
+                profiles_config_changed(m->profiles);
+                hooks_set_unlocked(m->hooks, false); /* others may be on now */
+                update_hooks(m);
+        }
+        control_changed(m->control); /* also what is wrong with it */
+        notify_send("READY=1");
         return 0;
 }
 
@@ -146,12 +204,16 @@ static int on_end_signal(sd_event_source *s, _unused_ const struct signalfd_sigi
         return 0;
 }
 
+static const struct {
+        int number;
+        sd_event_signal_handler_t fn;
+} signals[] = {{SIGTERM, on_end_signal},
+               {SIGINT, on_end_signal},
+               {SIGUSR1, on_lock_signal},
+               {SIGHUP, on_reload_signal}};
+
+/* A signal that comes before heed_signals() waits. */
 static int open_event(struct manager *m) {
-        const struct {
-                int number;
-                sd_event_signal_handler_t fn;
-        } signals[] = {
-                {SIGTERM, on_end_signal}, {SIGINT, on_end_signal}, {SIGUSR1, on_lock_signal}};
         sigset_t mask;
         int r;
 
@@ -164,18 +226,30 @@ static int open_event(struct manager *m) {
                 (void)sigaddset(&mask, signals[i].number);
         if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
                 return -errno;
+        return sd_event_set_watchdog(m->event, true);
+}
+
+static int heed_signals(struct manager *m) {
+        int r = 0;
+
         for (size_t i = 0; r >= 0 && i < ELEMENTSOF(signals); i++)
                 r = sd_event_add_signal(m->event, NULL, signals[i].number, signals[i].fn, m);
-        if (r < 0)
-                return r;
-        return sd_event_set_watchdog(m->event, true);
+        return r < 0 ? log_error(r, "cannot heed signals") : 0;
 }
 
 static int make_core(struct manager *m, const struct manager_start *start) {
         char path[PATH_LEN_MAX];
         int r;
 
-        r = fs_join(path, sizeof(path), start->runtime_dir, "sign");
+        r = recent_new(&m->recent);
+        if (r >= 0)
+                r = peers_new(start->peers_fd, &m->peers);
+        if (r >= 0)
+                r = audit_new(m->event, m->peers, &m->audit);
+        if (r >= 0)
+                r = reload_new(start->config, start->places, start->http_port, &m->reload);
+        if (r >= 0)
+                r = fs_join(path, sizeof(path), start->runtime_dir, "sign");
         if (r >= 0)
                 r = signer_client_new(m->event, path, &m->signer);
         if (r >= 0)
@@ -192,7 +266,23 @@ static int make_core(struct manager *m, const struct manager_start *start) {
                 r = profiles_new(m->event, start->config, m->signer, &m->profiles);
         if (r >= 0)
                 r = roles_new(m->event, m->aws, m->profiles, m->sessions, &m->roles);
+        if (r >= 0)
+                r = persist_new(m->event, start->runtime_dir_fd, m->sessions, m->roles, m->signer,
+                                &m->persist);
+        if (r >= 0)
+                r = hooks_new(m->event, start->config, on_hook, m, &m->hooks);
         return r;
+}
+
+/* Who connects meanwhile waits in the queues of the listening sockets, as long as a request would be held for
+ * a call in flight. */
+static void wait_for_sessions(struct manager *m) {
+        uint64_t end = clock_boot_usec() + ENDPOINT_HOLD_MSEC * USEC_PER_MSEC, now;
+
+        persist_start(m->persist);
+        while (persist_is_restoring(m->persist) && (now = clock_boot_usec()) < end)
+                if (sd_event_run(m->event, end - now) < 0)
+                        return; /* manager_run() meets it again, and says so */
 }
 
 static int make_faces(struct manager *m, const struct manager_start *start, int *http_fd,
@@ -203,6 +293,10 @@ static int make_faces(struct manager *m, const struct manager_start *start, int 
                                       .signer = m->signer,
                                       .aws = m->aws,
                                       .config = start->config,
+                                      .reload = m->reload,
+                                      .audit = m->audit,
+                                      .recent = m->recent,
+                                      .persist = m->persist,
                                       .http_port = start->http_port,
                                       .lock = lock,
                                       .lock_userdata = m};
@@ -216,7 +310,8 @@ static int make_faces(struct manager *m, const struct manager_start *start, int 
                                                   .roles = m->roles,
                                                   .profiles = m->profiles,
                                                   .tokens = m->tokens,
-                                                  .signer = m->signer},
+                                                  .signer = m->signer,
+                                                  .audit = m->audit},
                          &m->endpoint);
         if (r >= 0)
                 r = http_in_new(m->event, TAKE_FD(*http_fd), TAKE_FD(*http6_fd), start->http_port,
@@ -254,7 +349,10 @@ int manager_new(const struct manager_start *start, struct manager **ret) {
         r = make_core(m, start);
         if (r < 0)
                 return log_error(r, "cannot start");
+        wait_for_sessions(m);
         r = make_faces(m, start, &http_fd, &http6_fd, &control_fd);
+        if (r >= 0)
+                r = heed_signals(m);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(m);
@@ -270,13 +368,19 @@ struct manager *manager_free(struct manager *m) {
         (void)http_in_free(m->http);
         (void)endpoint_free(m->endpoint);
         (void)tokens_free(m->tokens);
+        (void)persist_free(m->persist);
         (void)roles_free(m->roles);
         (void)profiles_free(m->profiles);
         (void)sessions_free(m->sessions);
+        (void)hooks_free(m->hooks);
         (void)aws_api_free(m->aws);
         (void)attempts_free(m->attempts);
         (void)aws_clock_free(m->clock);
         (void)signer_client_free(m->signer);
+        (void)reload_free(m->reload);
+        (void)audit_free(m->audit);
+        (void)peers_free(m->peers);
+        (void)recent_free(m->recent);
         (void)sd_event_unref(m->event);
         free(m);
         return NULL;
@@ -287,6 +391,7 @@ int manager_run(struct manager *m) {
         int r;
 
         tell_systemd(m, "READY=1\n");
+        update_hooks(m); /* an earlier process may have left something unlocked */
         /* which keys there are decides what the first request hears; nobody waits for it */
         r = signer_client_ask(m->signer, &status, NULL, NULL, NULL);
         if (r < 0)

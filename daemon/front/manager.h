@@ -7,16 +7,19 @@
 #include <stdint.h>
 
 struct config;
+struct fs_places;
 struct manager;
 
 struct manager_start {
-        char **argv;                 /* of the new image when we are locked */
-        const struct config *config; /* these are lent until manager_free() */
+        char **argv;           /* of the new image when we are locked */
+        struct config *config; /* these are lent until manager_free(); a reload changes it */
+        const struct fs_places *places; /* that it was read from */
         const char *runtime_dir;
         int runtime_dir_fd;
         int http_fd; /* these are taken, also on failure; [::1] may be negative */
         int http6_fd;
         int control_fd;
+        int peers_fd; /* of peers_start(), or negative */
         uint16_t http_port;
 };
 
@@ -24,5 +27,6 @@ struct manager_start {
 int manager_new(const struct manager_start *start, struct manager **ret);
 struct manager *manager_free(struct manager *m);
 DEFINE_FREEP(struct manager, manager)
-/* Tells the service manager that we are ready, and serves until SIGTERM or SIGINT. SIGUSR1 locks. */
+/* Tells the service manager that we are ready, and serves until SIGTERM or SIGINT. SIGUSR1 locks,
+ * SIGHUP reads mfad.conf again. */
 int manager_run(struct manager *m);

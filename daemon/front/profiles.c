@@ -95,15 +95,23 @@ static bool reload(struct profiles *p) {
         *p->notice = '\0';
         r = aws_config_load(paths[0], paths[1], false, &fresh, &error);
         if (r < 0) {
-                (void)snprintf(p->notice, sizeof(p->notice), "\"%.*s\" line %u: %s; %s",
-                               PATH_LEN_MAX, error.file, error.line,
-                               error.what ? error.what : "cannot be read",
+                char line[24] = "";
+
+                if (error.line > 0)
+                        (void)snprintf(line, sizeof(line), " line %u", error.line);
+                (void)snprintf(p->notice, sizeof(p->notice), "\"%.*s\"%s: %s; %s", PATH_LEN_MAX,
+                               error.file, line,
+                               r == -EACCES ? "cannot be read; if its folder is new, restart mfad"
+                               : error.what ? error.what
+                                            : "cannot be read",
                                p->aws ? "keeping what was read before" : "no profiles are known");
-                (void)log_warning(r == -EINVAL ? 0 : r, "%s", p->notice);
+                log_event(EVENT_CONFIG_BROKEN, NULL, "%s%s%s", p->notice, r == -EINVAL ? "" : ": ",
+                          r == -EINVAL ? "" : strerror(-r));
                 return true;
         }
         if (p->aws)
-                log_info("read \"%s\" and \"%s\" again", paths[0], paths[1]);
+                log_event(EVENT_CONFIG_READ, NULL, "read \"%s\" and \"%s\" again", paths[0],
+                          paths[1]);
         (void)aws_config_free(p->aws); /* always NULL */
         p->aws = fresh;
         p->generation++;
@@ -332,6 +340,8 @@ static enum profile_kind resolve(const struct profiles *p, const char *name,
         strcpy(v->key, name); /* a key's name: fits */
         strcpy(v->session, name);
         v->kind = PROFILE_KEY;
+        if (profile && *profile->problem)
+                return unusable(v, profile->problem);
         return check_where(v);
 }
 
@@ -439,6 +449,12 @@ uint64_t profiles_generation(const struct profiles *p) {
 void profiles_watch(struct profiles *p, void (*fn)(void *userdata), void *userdata) {
         p->fn = fn;
         p->userdata = userdata;
+}
+
+void profiles_config_changed(struct profiles *p) {
+        p->generation++; /* names may mean other profiles */
+        if (p->fn)
+                p->fn(p->userdata);
 }
 
 int profiles_new(sd_event *event, const struct config *config, struct signer_client *signer,

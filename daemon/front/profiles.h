@@ -65,6 +65,8 @@ size_t profiles_list(struct profiles *p, const char *after, const char **ret, si
 
 /* Reads the files again if they have changed; a broken file keeps the old state and is logged. */
 void profiles_refresh(struct profiles *p);
+/* After @config has changed, but for the files' names. */
+void profiles_config_changed(struct profiles *p);
 /* What is wrong with the files at present: "/home/alice/.aws/config line 12: ..."; NULL for nothing. */
 const char *profiles_notice(const struct profiles *p);
 /* Counts up whenever profiles may resolve differently than before. */

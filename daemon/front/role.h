@@ -1,6 +1,6 @@
 /* role.h - what is known about one role: its credentials, and when they are bought again.
  * Owns:  the credentials and the last failure.
- * Calls: lease.h, role_mark.h.
+ * Calls: lease.h, role_mark.h, log.h.
  * Limit: none. Only roles.c changes an entry; others use the functions. */
 #pragma once
 #include "daemon/front/lease.h"
@@ -41,6 +41,10 @@ const struct lease *role_lease(const struct role *role);
 bool role_is_busy(const struct role *role);
 /* Why the last attempt failed; NULL when it did not, or none was made. */
 const struct failure *role_failure(const struct role *role);
+
+/* In the log. */
+void role_say_bought(const struct role *role);
+void role_say_failed(const struct role *role, const struct failure *f);
 
 /* Its call must have ended. NULL is allowed. Always returns NULL. */
 struct role *role_free(struct role *role);

@@ -38,6 +38,10 @@ struct role *roles_find(const struct roles *r, const char *name) {
         return role_table_find(&r->table, name, /* is_arn= */ false);
 }
 
+struct role_table *roles_table(struct roles *r) {
+        return &r->table;
+}
+
 size_t roles_n_held(const struct roles *r) {
         size_t n = 0;
 
@@ -192,9 +196,7 @@ static void fail(struct role *role, const struct failure *f, uint64_t until_usec
         role->refused_until_usec = until_usec;
         role->due_usec = role->lease.creds ? role_retry_due_usec(until_usec) : USEC_INFINITY;
         if (is_new)
-                log_notice("role \"%s\": %s%s", role->name, f->message,
-                           role->lease.creds ? " The old credentials are served until they end"
-                                             : "");
+                role_say_failed(role, f);
         tell_watchers(role->roles, role);
 }
 
@@ -232,6 +234,7 @@ static void on_bought(const struct failure *failure, struct fetch_answer *answer
                 forget_failure(role);
                 role->is_wanted = role->is_forced = false;
                 plan_refresh(role);
+                role_say_bought(role);
                 tell_watchers(r, role);
         } else if (failure_is_of_endpoint(failure->reason)) {
                 aws_gate_failed(r->gate, role->url, failure);
@@ -421,8 +424,9 @@ static void arm_timer(struct roles *r) {
 
 /* Begins what is wanted and can begin: first what somebody waits for, then what is to be refreshed. */
 static void pump(struct roles *r) {
+        /* a thousand may wait: while all calls are under way nothing can begin, and whose call ends pumps */
         for (int pass = 0; pass < 2; pass++)
-                for (size_t i = 0; i < r->table.n; i++) {
+                for (size_t i = 0; i < r->table.n && r->n_calls < ROLES_CALLS_MAX; i++) {
                         struct role *role = r->table.all[i];
 
                         if (role->is_wanted && !role->call &&
@@ -525,10 +529,7 @@ void roles_config_changed(struct roles *r) {
                 struct role *role = r->table.all[i];
                 struct profile_view view;
 
-                if ((role->is_arn
-                             ? profiles_resolve_arn(r->profiles, role->name, &view)
-                             : profiles_resolve(r->profiles, role->name, &view)) != PROFILE_ROLE ||
-                    follow_config(role, &view) < 0) {
+                if (resolve(role, &view) != PROFILE_ROLE || follow_config(role, &view) < 0) {
                         drop(r, role);
                         continue;
                 }

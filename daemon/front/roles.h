@@ -17,6 +17,7 @@
 struct aws_api;
 struct profile_view;
 struct profiles;
+struct role_table;
 struct roles;
 struct sessions;
 
@@ -49,3 +50,5 @@ int roles_watch(struct roles *r, roles_changed_fn fn, void *userdata);
 void roles_config_changed(struct roles *r);
 /* Does what is due. The timer calls it; so do tests that own the clock. */
 void roles_check_time(struct roles *r);
+/* The entries themselves, for role_kept.h alone. */
+struct role_table *roles_table(struct roles *r);

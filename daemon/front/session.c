@@ -96,7 +96,8 @@ const struct lease *session_lease(const struct session *s) {
 }
 
 bool session_has_expired(const struct session *s) {
-        return s->has_expired;
+        /* also before the timer had its turn, as after a suspend */
+        return s->has_expired || (s->lease.creds && !lease_creds(&s->lease));
 }
 
 const char *session_mfa_serial(const struct session *s) {
@@ -145,14 +146,22 @@ static void arm_timer(struct sessions *s) {
                 (void)log_error(r, "cannot arm the timer, no notice will be given");
 }
 
+static enum event kind_of(enum session_event e, enum session_state now) {
+        if (e == SESSION_EV_CREDS)
+                return EVENT_UNLOCKED;
+        return e == SESSION_EV_EXPIRED && now == SESSION_LOCKED ? EVENT_ENDED : EVENT_SESSION;
+}
+
 /* The only place where a state changes. */
 static void session_enter(struct sessions *s, struct session *session, enum session_event e) {
         enum session_state old = session->state;
 
         session->state = session_next(old, e, lease_creds(&session->lease) != NULL);
-        if (session->state != old)
-                log_notice("session \"%s\": %s -> %s", session->name, session_state_name(old),
-                           session_state_name(session->state));
+        if (session->state != old || e == SESSION_EV_CREDS)
+                log_event(kind_of(e, session->state),
+                          &(struct event_fields){.profile = session->name},
+                          "session \"%s\": %s -> %s", session->name, session_state_name(old),
+                          session_state_name(session->state));
         arm_timer(s);
         tell_watchers(s, session);
 }
@@ -180,8 +189,9 @@ static void check_session(struct sessions *s, struct session *session) {
                 is_due = true;
         }
         if (is_due)
-                log_notice("session \"%s\": the session ends in %" PRIu64 " min", session->name,
-                           (left + 30) / 60);
+                log_event(EVENT_ENDS_SOON, &(struct event_fields){.profile = session->name},
+                          "session \"%s\": the session ends in %" PRIu64 " min", session->name,
+                          (left + 30) / 60);
         if (session->state == SESSION_UNLOCKED && left <= near_expiry_sec(session))
                 session_enter(s, session, SESSION_EV_NEAR_EXPIRY);
         else if (is_due)
@@ -292,7 +302,10 @@ static int on_news(_unused_ sd_event_source *source, void *userdata) {
 static void record_failure(struct sessions *s, struct session *session,
                            const struct failure *failure) {
         session->failure = *failure;
-        log_notice("session \"%s\": unlock failed: %s", session->name, failure->message);
+        log_event(EVENT_UNLOCK_FAILED,
+                  &(struct event_fields){.profile = session->name,
+                                         .result = failure_name(failure->reason)},
+                  "session \"%s\": unlock failed: %s", session->name, failure->message);
         session_enter(s, session, SESSION_EV_FAILED);
 }
 
@@ -451,6 +464,37 @@ struct session_waiter *session_waiter_cancel(struct session_waiter *w) {
         w->sessions->n_waiters--;
         free(w);
         return NULL;
+}
+
+int sessions_restore(struct sessions *s, const char *name, const char *mfa_serial,
+                     struct lease *lease) {
+        struct session *session;
+        uint64_t left = lease_left_sec(lease);
+        int r;
+
+        r = find_or_make(s, name, &session);
+        if (r < 0 || lease_creds(&session->lease))
+                return r;
+        session->has_expired = !lease_creds(lease);
+        if (session->has_expired)
+                return 0;       /* it stays locked, so nothing changes for anybody who watches */
+        if (session->is_busy) { /* what its call says about itself holds */
+                free(lease->role_arn);
+                lease->role_arn = TAKE_PTR(session->lease.role_arn);
+                memcpy(lease->account, session->lease.account, sizeof(lease->account));
+        } else {
+                (void)snprintf(session->mfa_serial, sizeof(session->mfa_serial), "%s", mfa_serial);
+                session->failure = (struct failure){0};
+        }
+        lease_clear(&session->lease);
+        session->lease = *lease;
+        *lease = (struct lease){0};
+        session->notices_given = 0;
+        while (session->notices_given < NOTICES && notice_sec[session->notices_given] >= left)
+                session->notices_given++; /* those were given */
+        session_enter(s, session, SESSION_EV_CREDS);
+        sessions_check_time(s);
+        return 0;
 }
 
 int sessions_watch(struct sessions *s, sessions_changed_fn fn, void *userdata) {

@@ -90,6 +90,12 @@ int sessions_unlock(struct sessions *s, const struct session_unlock *u, session_
 /* After this @fn will not run; the call itself goes on. NULL is allowed. Always returns NULL. */
 struct session_waiter *session_waiter_cancel(struct session_waiter *w);
 
+/* Puts back what was bought before this process began, and @lease (taken then) with it; unless better was
+ * bought meanwhile. Credentials whose time is over are told to clients as expired. Returns 0, -ENOMEM or
+ * -EBUSY at a limit. */
+int sessions_restore(struct sessions *s, const char *name, const char *mfa_serial,
+                     struct lease *lease);
+
 /* @fn runs after every change of any session and at every notice of a coming end, from the event
  * loop. At most SESSION_WATCHES_MAX; -EBUSY beyond. */
 #define SESSION_WATCHES_MAX 4

@@ -27,6 +27,25 @@ static int make_nonblocking(int fd) {
         return flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
 }
 
+/* A socket unit gives one name to all of its sockets: its own, unless FileDescriptorName= says another. Then
+ * only their addresses tell them apart. */
+static void name_by_address(struct listen_fd *f) {
+        struct sockaddr_un address = {0};
+        socklen_t len = sizeof(address) - 1; /* a NUL behind the path, whatever it is */
+        const char *end = strrchr(f->name, '.'), *file;
+
+        if (!end || strcmp(end, ".socket") != 0 ||
+            getsockname(f->fd, (struct sockaddr *)&address, &len) < 0)
+                return;
+        if (address.sun_family == AF_INET)
+                strcpy(f->name, "http");
+        if (address.sun_family == AF_INET6)
+                strcpy(f->name, "http6");
+        file = address.sun_family == AF_UNIX ? strrchr(address.sun_path, '/') : NULL;
+        if (file && strlen(file + 1) < sizeof(f->name))
+                strcpy(f->name, file + 1);
+}
+
 int listen_inherit(struct listen_set *ret) {
         _cleanup_(strv_freep) char **names = NULL;
         struct listen_set set = {0};
@@ -54,6 +73,7 @@ int listen_inherit(struct listen_set *ret) {
                 }
                 strcpy(f->name, names[i]);
                 f->fd = fd;
+                name_by_address(f);
                 set.n++;
         }
         if (r < 0) {
@@ -138,6 +158,17 @@ static int set_option(int fd, int level, int option) {
         return setsockopt(fd, level, option, &one, sizeof(one)) < 0 ? -errno : 0;
 }
 
+/* Accepted sockets inherit these. A socket unit can set them too, but then grumbles about its unix socket. */
+static int set_options(int fd, bool is_v6) {
+        int r = set_option(fd, IPPROTO_TCP, TCP_NODELAY);
+
+        if (r < 0)
+                return r;
+        /* one hop: nothing that forwards packets into this machine gets an answer out of it */
+        return is_v6 ? set_option(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS)
+                     : set_option(fd, IPPROTO_IP, IP_TTL);
+}
+
 int listen_loopback(uint16_t port, bool is_v6) {
         const struct sockaddr_in v4 = {.sin_family = AF_INET,
                                        .sin_port = htons(port),
@@ -154,11 +185,7 @@ int listen_loopback(uint16_t port, bool is_v6) {
         r = set_option(fd, SOL_SOCKET,
                        SO_REUSEADDR); /* old connections in TIME_WAIT do not count */
         if (r >= 0)
-                r = set_option(fd, IPPROTO_TCP, TCP_NODELAY); /* accepted sockets inherit it */
-        /* one hop: nothing that forwards packets into this machine gets an answer out of it */
-        if (r >= 0)
-                r = is_v6 ? set_option(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS)
-                          : set_option(fd, IPPROTO_IP, IP_TTL);
+                r = set_options(fd, is_v6);
         if (r >= 0 && is_v6)
                 r = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY);
         if (r < 0)
@@ -182,7 +209,7 @@ static bool is_listener(int fd, int domain, int type) {
                option_of(fd, SO_ACCEPTCONN) == 1;
 }
 
-int listen_check_loopback(int fd, bool is_v6, uint16_t *ret_port) {
+int listen_adopt_loopback(int fd, bool is_v6, uint16_t *ret_port) {
         union {
                 struct sockaddr any;
                 struct sockaddr_in v4;
@@ -202,7 +229,7 @@ int listen_check_loopback(int fd, bool is_v6, uint16_t *ret_port) {
                   : address.v4.sin_addr.s_addr != htonl(INADDR_LOOPBACK))
                 return -EINVAL;
         *ret_port = ntohs(is_v6 ? address.v6.sin6_port : address.v4.sin_port);
-        return 0;
+        return set_options(fd, is_v6);
 }
 
 int listen_check_unix(int fd, int type) {

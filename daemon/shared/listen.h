@@ -11,7 +11,7 @@
 #define LISTEN_BACKLOG   128 /* unix sockets; TCP uses 1024 */
 
 struct listen_fd {
-        char name[32]; /* FileDescriptorName= of the socket unit */
+        char name[32]; /* FileDescriptorName= of the socket unit; see listen_inherit() */
         int fd;        /* CLOEXEC and non-blocking */
 };
 struct listen_set {
@@ -19,7 +19,9 @@ struct listen_set {
         unsigned n;
 };
 
-/* Takes all inherited descriptors and removes LISTEN_* from the environment.
+/* Takes all inherited descriptors and removes LISTEN_* from the environment. Those that are named after a
+ * socket unit ("mfad.socket") are called by their addresses: "http" for IPv4, "http6" for IPv6, a unix socket
+ * as its file.
  * Returns 0 (also when there are none), or a negative errno with all of them closed. */
 int listen_inherit(struct listen_set *ret);
 /* Takes the descriptor @name out of the set. Returns it, or -ENOENT. */
@@ -34,9 +36,9 @@ int listen_unix(const char *dir_path, const char *name, int type);
 /* Makes a listening TCP socket on 127.0.0.1 or [::1]. Returns a descriptor or a negative errno. */
 int listen_loopback(uint16_t port, bool is_v6);
 
-/* Checks that @fd is a listening TCP socket bound to 127.0.0.1 (or [::1]) and nothing else.
- * Returns 0 and the port, or -EINVAL. */
-int listen_check_loopback(int fd, bool is_v6, uint16_t *ret_port);
+/* Checks that @fd is a listening TCP socket bound to 127.0.0.1 (or [::1]) and nothing else, and gives it the
+ * options of one that listen_loopback() makes. Returns 0 and the port, -EINVAL, or another errno. */
+int listen_adopt_loopback(int fd, bool is_v6, uint16_t *ret_port);
 /* Checks that @fd is a listening unix socket of @type. Returns 0 or -EINVAL. */
 int listen_check_unix(int fd, int type);
 

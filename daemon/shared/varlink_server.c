@@ -535,6 +535,15 @@ bool varlink_call_wants_more(const struct varlink_call *call) {
         return call->wants_more;
 }
 
+pid_t varlink_call_peer_pid(const struct varlink_call *call) {
+        struct ucred peer;
+        socklen_t len = sizeof(peer);
+
+        return getsockopt(call->connection->fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0
+                       ? 0
+                       : peer.pid;
+}
+
 void varlink_call_on_gone(struct varlink_call *call, varlink_gone_fn gone, void *userdata) {
         call->gone = gone;
         call->userdata = userdata;

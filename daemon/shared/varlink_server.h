@@ -54,6 +54,8 @@ void varlink_call_error(struct varlink_call *call, const char *error, json_t *pa
  * does not read (its connection is then closed and @gone has run). */
 int varlink_call_notify(struct varlink_call *call, json_t *parameters);
 bool varlink_call_wants_more(const struct varlink_call *call);
+/* The process that connected, as the kernel knows it (SO_PEERCRED); 0 when it does not. */
+pid_t varlink_call_peer_pid(const struct varlink_call *call);
 
 /* While @call is kept: @gone runs once if the peer leaves before the last answer; do not touch the
  * call after that. */

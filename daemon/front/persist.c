@@ -1,0 +1,457 @@
+#include "daemon/front/persist.h"
+#include "common/buf.h"
+#include "common/clock.h"
+#include "common/fs.h"
+#include "common/log.h"
+#include "common/secret.h"
+#include "common/wire.h"
+#include "daemon/front/persist_blob.h"
+#include "daemon/front/role_kept.h"
+#include "daemon/front/roles.h"
+#include "daemon/front/session.h"
+#include "daemon/front/signer_client.h"
+
+#include <fcntl.h>
+#include <openssl/rand.h>
+#include <stdio.h>
+#include <string.h>
+
+struct persist {
+        int dir_fd;
+        struct sessions *sessions; /* these are lent */
+        struct roles *roles;
+        struct signer_client *signer;
+
+        struct secret *key; /* NULL until the vault was open once */
+        uint8_t wrapped[SIGNER_WRAPPED_LEN];
+        bool is_wrapped; /* @key is, in @wrapped */
+        bool is_old; /* the file is of an earlier process: @wrapped is in it, nothing is written yet */
+        bool has_file;   /* there is one, as far as we know */
+        bool is_changed; /* what it says is not all there is */
+        bool has_warned; /* that it cannot be written; once is enough */
+        uint64_t written_usec;
+        struct signer_call *asking;
+        sd_event_source *ask;   /* outside of what tells us that mfad-signer may be asked */
+        sd_event_source *timer; /* when the next change is written */
+};
+
+static void switch_off(struct persist *p) {
+        p->is_changed = false;
+        (void)sd_event_source_set_enabled(p->timer, SD_EVENT_OFF); /* cannot fail once added */
+}
+
+/* Also what a crash in the midst of a write may have left. */
+static void remove_file(struct persist *p) {
+        static const char *const names[] = {PERSIST_FILE_NAME, PERSIST_FILE_NAME ".new"};
+
+        switch_off(p);
+        p->has_file = false;
+        for (size_t i = 0; i < ELEMENTSOF(names); i++)
+                if (unlinkat(p->dir_fd, names[i], 0) < 0 && errno != ENOENT)
+                        (void)log_warning(-errno, "cannot remove the file \"%s\"", names[i]);
+}
+
+/* --- writing -------------------------------------------------------------------------------- */
+
+/* All of @ret is lent. */
+static bool entry_of_session(const struct session *s, struct persist_entry *ret) {
+        const struct lease *l = session_lease(s);
+
+        if (!lease_creds(l))
+                return false;
+        *ret = (struct persist_entry){.kind = PERSIST_SESSION, .lease = *l};
+        (void)snprintf(ret->name, sizeof(ret->name), "%s", session_name(s));
+        (void)snprintf(ret->mfa_serial, sizeof(ret->mfa_serial), "%s", session_mfa_serial(s));
+        return true;
+}
+
+static bool entry_of_role(const struct role_kept *kept, struct persist_entry *ret) {
+        if (!lease_creds(&kept->lease))
+                return false;
+        *ret = (struct persist_entry){.kind = kept->is_arn ? PERSIST_ROLE_ARN : PERSIST_ROLE,
+                                      .is_asked_for = kept->is_asked_for,
+                                      .used_usec = kept->used_usec,
+                                      .mark = kept->mark,
+                                      .lease = kept->lease};
+        (void)snprintf(ret->name, sizeof(ret->name), "%s", kept->name);
+        return true;
+}
+
+static bool has_creds(const struct persist *p) {
+        const struct session *s;
+
+        for (size_t i = 0; (s = sessions_at(p->sessions, i)); i++)
+                if (lease_creds(session_lease(s)))
+                        return true;
+        return roles_n_held(p->roles) > 0;
+}
+
+/* Sessions first: what does not fit is bought again without a code. */
+static int put_entries(const struct persist *p, struct buf *b) {
+        const struct session *s;
+        struct persist_entry e;
+        struct role_kept kept;
+        int r;
+
+        for (size_t i = 0; (s = sessions_at(p->sessions, i)); i++) {
+                r = entry_of_session(s, &e) ? persist_entry_put(&e, b) : 0;
+                if (r < 0)
+                        return r;
+        }
+        for (size_t i = 0; role_kept_get(p->roles, i, &kept); i++) {
+                r = entry_of_role(&kept, &e) ? persist_entry_put(&e, b) : 0;
+                if (r < 0 && r != -E2BIG)
+                        return r;
+        }
+        return 0;
+}
+
+static int write_file(const struct persist *p) {
+        _cleanup_(buf_clear) struct buf entries = BUF_INIT(PERSIST_ENTRIES_MAX),
+                                        file = BUF_INIT(PERSIST_FILE_MAX);
+        int r;
+
+        r = put_entries(p, &entries);
+        if (r >= 0)
+                r = persist_blob_seal(p->key, p->wrapped, &entries, &file);
+        if (r >= 0)
+                r = fs_replace_file(p->dir_fd, PERSIST_FILE_NAME, file.data, file.len, 0600);
+        return r;
+}
+
+/* Brings the file in line with what is held, now. */
+static void save(struct persist *p) {
+        int r;
+
+        if (!has_creds(p)) {
+                if (p->has_file)
+                        remove_file(p);
+                switch_off(p);
+                return;
+        }
+        if (!p->is_wrapped)
+                return; /* on_wrapped() goes on */
+        r = write_file(p);
+        if (r < 0 && !p->has_warned)
+                (void)log_warning(r, "cannot write the file \"" PERSIST_FILE_NAME
+                                     "\", so a restart of mfad will cost a code");
+        p->has_warned = r < 0;
+        p->has_file = p->has_file || r >= 0;
+        p->written_usec = clock_boot_usec();
+        switch_off(p);
+}
+
+static int on_timer(_unused_ sd_event_source *s, _unused_ uint64_t usec, void *userdata) {
+        save(userdata);
+        return 0;
+}
+
+static void save_soon(struct persist *p) {
+        uint64_t msec = PERSIST_WRITE_MSEC + roles_n_held(p->roles) * PERSIST_ROLE_MSEC;
+
+        if (p->is_changed)
+                return; /* the first of several changes says when */
+        if (sd_event_source_set_time(p->timer, clock_boot_usec() + msec * USEC_PER_MSEC) < 0 ||
+            sd_event_source_set_enabled(p->timer, SD_EVENT_ONESHOT) < 0)
+                save(p);
+        else
+                p->is_changed = true;
+}
+
+static void changed(struct persist *p, bool is_urgent) {
+        if (p->is_old)
+                return; /* that file must be read before it is replaced */
+        if (is_urgent || !has_creds(p))
+                save(p);
+        else
+                save_soon(p);
+}
+
+void persist_session_changed(struct persist *p, const struct session *session) {
+        const struct lease *l = session_lease(session);
+
+        changed(p, lease_creds(l) && l->bought_boot_usec >= p->written_usec);
+}
+
+void persist_role_changed(struct persist *p) {
+        changed(p, /* is_urgent= */ false);
+}
+
+/* --- reading -------------------------------------------------------------------------------- */
+
+/* Gives up the file of an earlier process. */
+static void give_up(struct persist *p, int error, const char *why) {
+        (void)log_warning(
+                error, "the file \"" PERSIST_FILE_NAME "\" %s: removing it, a code is needed", why);
+        p->is_old = false;
+        p->is_wrapped = false;
+        remove_file(p);
+}
+
+static int load(const struct persist *p, struct buf *ret) {
+        _cleanup_(fd_closep) int fd = -EBADF;
+        int r;
+
+        fd = openat(p->dir_fd, PERSIST_FILE_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+        if (fd < 0)
+                return -errno;
+        r = fs_check_private_file(fd);
+        return r < 0 ? r : fs_read_fd(fd, ret);
+}
+
+/* Roles before sessions: what was bought for a profile that has changed must be gone before a session lets it
+ * be refreshed. Returns how many came back, or a negative errno. */
+static int restore_roles(struct persist *p, const struct buf *entries) {
+        struct wire_reader reader;
+        int n = 0, r;
+
+        wire_reader_init(&reader, buf_text(entries), entries->len);
+        for (;;) {
+                _cleanup_(persist_entry_clear) struct persist_entry e = {0};
+                struct role_kept kept;
+
+                r = persist_entry_get(&reader, &e);
+                if (r <= 0)
+                        break;
+                if (e.kind == PERSIST_SESSION || !lease_creds(&e.lease))
+                        continue;
+                kept = (struct role_kept){.name = e.name,
+                                          .is_arn = e.kind == PERSIST_ROLE_ARN,
+                                          .is_asked_for = e.is_asked_for,
+                                          .used_usec = e.used_usec,
+                                          .mark = e.mark,
+                                          .lease = e.lease};
+                r = role_kept_put(p->roles, &kept);
+                e.lease = kept.lease;
+                if (r < 0)
+                        break;
+                n++;
+        }
+        roles_config_changed(p->roles);
+        return r < 0 ? r : n;
+}
+
+static int restore_sessions(struct persist *p, const struct buf *entries) {
+        struct wire_reader reader;
+        int n = 0, r;
+
+        wire_reader_init(&reader, buf_text(entries), entries->len);
+        for (;;) {
+                _cleanup_(persist_entry_clear) struct persist_entry e = {0};
+
+                r = persist_entry_get(&reader, &e);
+                if (r <= 0)
+                        break;
+                if (e.kind != PERSIST_SESSION)
+                        continue;
+                r = sessions_restore(p->sessions, e.name, e.mfa_serial, &e.lease);
+                if (r < 0)
+                        break;
+                n += e.lease.creds == NULL; /* taken */
+        }
+        return r < 0 ? r : n;
+}
+
+static void restore(struct persist *p) {
+        _cleanup_(buf_clear) struct buf file = BUF_INIT(PERSIST_FILE_MAX),
+                                        entries = BUF_INIT(PERSIST_ENTRIES_MAX);
+        uint8_t wrapped[SIGNER_WRAPPED_LEN];
+        int r, n_roles = 0, n_sessions = 0;
+
+        r = load(p, &file);
+        if (r >= 0)
+                r = persist_blob_check(file.data, file.len, wrapped);
+        if (r >= 0)
+                r = persist_blob_open(p->key, file.data, file.len, &entries);
+        if (r >= 0)
+                r = n_roles = restore_roles(p, &entries);
+        if (r >= 0)
+                r = n_sessions = restore_sessions(p, &entries);
+        if (r < 0) {
+                give_up(p, r, "was changed or cannot be read");
+                p->key = secret_free(p->key);
+                return;
+        }
+        p->is_old = false;
+        p->is_wrapped = true;
+        p->written_usec = clock_boot_usec();
+        if (n_sessions + n_roles > 0)
+                log_notice("back from before the start: %d session%s, %d role%s", n_sessions,
+                           n_sessions == 1 ? "" : "s", n_roles, n_roles == 1 ? "" : "s");
+        changed(p, /* is_urgent= */ false);
+}
+
+/* --- the key -------------------------------------------------------------------------------- */
+
+static void on_unwrapped(int r, struct signer_answer *answer, void *userdata) {
+        struct persist *p = userdata;
+
+        p->asking = NULL;
+        if (r < 0)
+                return; /* the next news of mfad-signer brings the next try */
+        if (answer->type == SIGNER_ANSWER_UNWRAPPED) {
+                p->key = secret_free(p->key);
+                p->key = TAKE_PTR(answer->blob_key);
+                restore(p);
+        } else if (answer->type == SIGNER_ANSWER_REFUSED &&
+                   answer->refusal == SIGNER_REFUSED_ALIEN) {
+                give_up(p, 0, "is not of this vault, its passphrase and this boot");
+        } else {
+                return; /* sealed meanwhile, or in trouble */
+        }
+        if (!p->is_wrapped)
+                persist_signer_changed(p); /* a key of our own, then */
+}
+
+static void on_wrapped(int r, struct signer_answer *answer, void *userdata) {
+        struct persist *p = userdata;
+
+        p->asking = NULL;
+        if (r < 0 || answer->type != SIGNER_ANSWER_WRAPPED)
+                return; /* as above */
+        memcpy(p->wrapped, answer->wrapped, sizeof(p->wrapped));
+        /* who bought a session meanwhile waits for this */
+        r = p->is_wrapped;
+        p->is_wrapped = true;
+        changed(p, /* is_urgent= */ !r);
+}
+
+static int make_key(struct persist *p) {
+        int r;
+
+        r = secret_new(SIGNER_BLOB_KEY_LEN, &p->key);
+        if (r < 0)
+                return r;
+        if (RAND_priv_bytes((unsigned char *)secret_reveal(p->key), SIGNER_BLOB_KEY_LEN) != 1) {
+                p->key = secret_free(p->key);
+                return -EIO;
+        }
+        return 0;
+}
+
+/* The vault is open: the old file can be read now, or a new one be written as soon as there is need for it. A key
+ * that was wrapped before is wrapped again: the passphrase may be another one now. */
+static int on_ask(_unused_ sd_event_source *s, void *userdata) {
+        struct persist *p = userdata;
+        struct signer_request q = {.type = p->is_old ? SIGNER_REQUEST_UNWRAP : SIGNER_REQUEST_WRAP};
+        int r = 0;
+
+        if (signer_client_vault(p->signer) != VAULT_OPEN || (p->is_old && p->asking))
+                return 0;
+        p->asking = signer_call_cancel(p->asking);
+        if (p->is_old) {
+                memcpy(q.wrapped, p->wrapped, sizeof(q.wrapped));
+        } else {
+                r = p->key ? 0 : make_key(p);
+                if (r >= 0)
+                        memcpy(q.blob_key, secret_reveal(p->key), sizeof(q.blob_key));
+        }
+        if (r >= 0)
+                r = signer_client_ask(p->signer, &q, p->is_old ? on_unwrapped : on_wrapped, p,
+                                      &p->asking);
+        explicit_bzero(&q, sizeof(q));
+        if (r < 0)
+                (void)log_warning(r, "cannot ask mfad-signer about the file \"" PERSIST_FILE_NAME
+                                     "\"");
+        return 0;
+}
+
+void persist_signer_changed(struct persist *p) {
+        if (signer_client_vault(p->signer) == VAULT_OPEN)
+                (void)sd_event_source_set_enabled(p->ask, SD_EVENT_ONESHOT); /* cannot fail */
+}
+
+static void on_status(_unused_ int r, _unused_ struct signer_answer *answer, void *userdata) {
+        struct persist *p = userdata;
+
+        p->asking = NULL;
+        persist_signer_changed(p);
+}
+
+void persist_start(struct persist *p) {
+        struct signer_request q = {.type = SIGNER_REQUEST_STATUS};
+
+        if (p->is_old)
+                (void)signer_client_ask(p->signer, &q, on_status, p, &p->asking); /* else later */
+}
+
+bool persist_is_restoring(const struct persist *p) {
+        int is_due = SD_EVENT_OFF;
+
+        if (!p->is_old)
+                return false;
+        (void)sd_event_source_get_enabled(p->ask, &is_due); /* cannot fail once added */
+        return p->asking || is_due != SD_EVENT_OFF;
+}
+
+void persist_forget(struct persist *p) {
+        p->asking = signer_call_cancel(p->asking);
+        p->is_old = false;
+        p->is_wrapped = false;
+        p->key = secret_free(p->key);
+        remove_file(p);
+}
+
+/* --- birth and end -------------------------------------------------------------------------- */
+
+static void look(struct persist *p) {
+        _cleanup_(buf_clear) struct buf file = BUF_INIT(PERSIST_FILE_MAX);
+        int r;
+
+        r = load(p, &file);
+        if (r == -ENOENT)
+                return;
+        p->has_file = true;
+        if (r >= 0)
+                r = persist_blob_check(file.data, file.len, p->wrapped);
+        if (r < 0)
+                give_up(p, r, "is not as mfad leaves it");
+        else
+                p->is_old = true;
+}
+
+int persist_new(sd_event *event, int runtime_dir_fd, struct sessions *sessions, struct roles *roles,
+                struct signer_client *signer, struct persist **ret) {
+        _cleanup_(persist_freep) struct persist *p = NULL;
+        int r;
+
+        assert(ret);
+
+        p = calloc(1, sizeof(*p));
+        if (!p)
+                return -ENOMEM;
+        p->dir_fd = fcntl(runtime_dir_fd, F_DUPFD_CLOEXEC, 3);
+        if (p->dir_fd < 0)
+                return -errno;
+        p->sessions = sessions;
+        p->roles = roles;
+        p->signer = signer;
+        r = sd_event_add_defer(event, &p->ask, on_ask, p);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(p->ask, SD_EVENT_OFF);
+        if (r >= 0)
+                r = sd_event_add_time(event, &p->timer, CLOCK_BOOTTIME, 0, 0, on_timer, p);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(p->timer, SD_EVENT_OFF);
+        if (r < 0)
+                return r;
+        (void)sd_event_source_set_description(p->ask, "persist-ask");     /* for debugging only */
+        (void)sd_event_source_set_description(p->timer, "persist-timer"); /* for debugging only */
+        look(p);
+        *ret = TAKE_PTR(p);
+        return 0;
+}
+
+struct persist *persist_free(struct persist *p) {
+        if (!p)
+                return NULL;
+        if (p->is_changed)
+                save(p);
+        (void)signer_call_cancel(p->asking); /* what these return says nothing */
+        (void)sd_event_source_disable_unref(p->timer);
+        (void)sd_event_source_disable_unref(p->ask);
+        (void)secret_free(p->key);
+        (void)fd_close(p->dir_fd);
+        free(p);
+        return NULL;
+}
