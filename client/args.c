@@ -30,10 +30,14 @@ static const struct {
                  "name the token's file, but not the token (for SDKs of 2024 and later)"},
         [ARGS_REMOVE_PLAIN_KEYS] = {"remove-plain-keys", NULL,
                                     "remove what was imported from the credentials file"},
+        [ARGS_NO_ENVIRONMENT] = {"no-environment", NULL,
+                                 "take the variables out of the login again; nothing else"},
         [ARGS_SEAL] = {"seal", NULL, "also close the vault"},
         [ARGS_WATCH] = {"watch", NULL, "go on, and print every change"},
+        [ARGS_FOLLOW] = {"follow", NULL, "go on, and print what happens; also -f"},
         [ARGS_PROMPT] = {"prompt", NULL, "a few letters for a shell's prompt, or nothing"},
         [ARGS_NAMES] = {"names", NULL, "print the names only, one a line"},
+        [ARGS_OFFLINE] = {"offline", NULL, "do not ask AWS anything"},
         [ARGS_YES] = {"yes", NULL, "answer yes to every question"},
         [ARGS_JSON] = {"json", NULL, "print JSON"},
         [ARGS_HELP] = {"help", NULL, "print this"},
@@ -78,6 +82,12 @@ static void list_options(const struct command *command, struct option *list) {
         list[n] = (struct option){0};
 }
 
+static const char *short_options(const struct command *command) {
+        if (command->is_prefix)
+                return "+:h";
+        return command->options & ARGS_BIT(ARGS_FOLLOW) ? ":hf" : ":h";
+}
+
 enum exit_code args_parse(const struct command *command, int argc, char *argv[], struct args *ret) {
         struct option list[_ARGS_OPTION_MAX + 1];
         struct args args = {.passphrase_fd = -1, .new_passphrase_fd = -1};
@@ -86,14 +96,14 @@ enum exit_code args_parse(const struct command *command, int argc, char *argv[],
         list_options(command, list);
         opterr = 0; /* the messages are ours */
         for (;;) {
-                found = getopt_long(argc, argv, command->is_prefix ? "+:h" : ":h", list, NULL);
+                found = getopt_long(argc, argv, short_options(command), list, NULL);
                 if (found < 0)
                         break;
                 if (found == ':')
                         return usage(command, "an argument is missing after", argv[optind - 1]);
                 if (found == '?')
                         return usage(command, "unknown option", argv[optind - 1]);
-                found = found == 'h' ? ARGS_HELP : found - 256;
+                found = found == 'h' ? ARGS_HELP : found == 'f' ? ARGS_FOLLOW : found - 256;
                 args.is_set[found] = true;
                 args.text[found] = optarg;
                 if (!is_text((enum args_option)found, optarg))

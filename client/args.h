@@ -22,10 +22,13 @@ enum args_option {
         ARGS_KEY_STDIN,
         ARGS_TOKEN_FILE_ONLY,
         ARGS_REMOVE_PLAIN_KEYS,
+        ARGS_NO_ENVIRONMENT,
         ARGS_SEAL,
         ARGS_WATCH,
+        ARGS_FOLLOW,
         ARGS_PROMPT,
         ARGS_NAMES,
+        ARGS_OFFLINE,
         ARGS_YES,
         ARGS_JSON,
         ARGS_HELP, /* every command takes it */

@@ -1,9 +1,11 @@
 #include "client/call.h"
 #include "client/commands.h"
+#include "client/environment_d.h"
 #include "client/import.h"
 #include "client/mfad_conf.h"
 #include "client/output.h"
 #include "client/prompt.h"
+#include "client/units.h"
 #include "client/unseal.h"
 #include "common/fs.h"
 #include "common/secret.h"
@@ -238,8 +240,8 @@ static enum exit_code write_conf(const struct fs_places *places, const struct mf
         }
         output_say(OUTPUT_PLAIN,
                    "Written to %s.\n"
-                   "mfad reads it when it starts, and when it is locked. Run: mfactl lock\n",
-                   path);
+                   "mfad reads it when it starts. %s\n",
+                   path, units_are_there() ? "Run: systemctl --user restart mfad" : "Restart it.");
         if (aws_files_of_mfad(&its) == 0 &&
             ((*conf->aws_config_file && strcmp(its.config, conf->aws_config_file) != 0) ||
              (*conf->aws_credentials_file &&
@@ -269,11 +271,26 @@ static enum exit_code offer_files(bool is_unattended) {
         return write_conf(&places, &conf);
 }
 
+/* It means something only where systemd holds the address from login to logout. */
+static enum exit_code offer_environment(struct link *control, bool is_unattended) {
+        json_auto_t *status = NULL;
+        enum exit_code code;
+
+        if (!units_are_there())
+                return EXIT_CODE_OK;
+        code = call_run(control, CONTROL("GetStatus"), NULL, CALL_SEC, &status);
+        if (code != EXIT_CODE_OK)
+                return code;
+        return environment_d_offer((uint16_t)call_number(status, "http_port", 0), is_unattended);
+}
+
 enum exit_code cmd_init(const struct args *args) {
         _cleanup_(import_clear) struct import i = {.is_unattended = args->is_set[ARGS_YES]};
         _cleanup_(link_freep) struct link *control = NULL;
         enum exit_code code;
 
+        if (args->is_set[ARGS_NO_ENVIRONMENT])
+                return environment_d_remove();
         /* both must answer before anything is asked */
         code = call_open("vault", &i.vault);
         if (code == EXIT_CODE_OK)
@@ -292,6 +309,8 @@ enum exit_code cmd_init(const struct args *args) {
                 code = remove_plain(&i, args);
         if (code == EXIT_CODE_OK)
                 code = offer_files(i.is_unattended);
+        if (code == EXIT_CODE_OK)
+                code = offer_environment(control, i.is_unattended);
         if (code == EXIT_CODE_OK)
                 say_next();
         return code;

@@ -1,10 +1,8 @@
 #include "client/call.h"
 #include "client/commands.h"
 #include "client/output.h"
-#include "common/fs.h"
 
 #include <inttypes.h>
-#include <stdbool.h>
 #include <string.h>
 
 #define PATIENCE_MSEC 100       /* a shell waits for this before each prompt */
@@ -39,22 +37,13 @@ static void say_left(int64_t left) {
                 output_say(OUTPUT_PLAIN, "aws %" PRId64 "s%s\n", left, mark);
 }
 
-/* systemd would start mfad for the mere question. Has it made its token since the user logged in? */
-static bool has_run(void) {
-        char path[PATH_LEN_MAX];
-        struct fs_places places;
-
-        return fs_places(&places) == 0 && *places.runtime &&
-               fs_join(path, sizeof(path), places.runtime, "token") == 0 && access(path, F_OK) == 0;
-}
-
 /* Whatever is wrong, a prompt is not the place to say it. */
 enum exit_code cmd_status_prompt(void) {
         json_auto_t *status = NULL;
         const char *vault;
         int64_t left;
 
-        if (!has_run() || link_ask("control", CONTROL("GetStatus"), PATIENCE_MSEC, &status) != 0)
+        if (link_ask("control", CONTROL("GetStatus"), PATIENCE_MSEC, &status) != 0)
                 return EXIT_CODE_OK;
         left = seconds_left(status);
         vault = call_text(status, "vault");

@@ -81,7 +81,7 @@ static enum exit_code ask_code(struct code *ret) {
                 int r = prompt_secret("MFA code: ", &line);
 
                 if (r == -ENXIO)
-                        return unseal_no_terminal("the code", "--code-stdin");
+                        return unseal_no_terminal("the code", "--code-stdin, or as an argument");
                 if (r < 0)
                         return EXIT_CODE_USAGE; /* the user went away */
                 if (take_code(secret_reveal(line), ret))
@@ -91,11 +91,67 @@ static enum exit_code ask_code(struct code *ret) {
         return EXIT_CODE_USAGE;
 }
 
-static enum exit_code open_vault(const struct args *args, json_t **ret_status) {
+static enum exit_code open_vault(const struct args *args, json_t **ret_status,
+                                 bool *ret_was_sealed) {
         _cleanup_(link_freep) struct link *vault = NULL;
+        json_auto_t *before = NULL;
         enum exit_code code = call_open("vault", &vault);
+        const char *state;
 
-        return code != EXIT_CODE_OK ? code : unseal(vault, args->passphrase_fd, false, ret_status);
+        if (code == EXIT_CODE_OK)
+                code = call_run(vault, VAULT("GetStatus"), NULL, CALL_SEC, &before);
+        if (code != EXIT_CODE_OK)
+                return code;
+        state = call_text(before, "state");
+        *ret_was_sealed = state && strcmp(state, "sealed") == 0;
+        return unseal(vault, args->passphrase_fd, false, ret_status);
+}
+
+/* mfad's status as soon as it has heard of the opened vault, and has put back what it kept over a restart. */
+static json_t *settled_status(struct link *control) {
+        struct timespec moment = {.tv_nsec = 25 * 1000000L};
+
+        for (unsigned tries = 0; tries < 40; tries++) { /* a second */
+                char error[LINK_ERROR_MAX];
+                json_t *status = NULL;
+                const char *vault;
+
+                if (tries > 0)
+                        (void)nanosleep(&moment, NULL);
+                if (link_call(control, CONTROL("GetStatus"), NULL, CALL_SEC, error, &status) != 0)
+                        return NULL;
+                vault = call_text(status, "vault");
+                if (vault && strcmp(vault, "open") == 0 &&
+                    !json_is_true(json_object_get(status, "restoring")))
+                        return status;
+                json_decref(status);
+        }
+        return NULL;
+}
+
+/* The passphrase alone may do: the session of before is still good. Then says so. */
+static bool needs_no_code(struct link *control, const char *key) {
+        json_auto_t *status = settled_status(control);
+        const char *wanted = key ? key : call_text(status, "default_key");
+        const json_t *sessions = json_object_get(status, "sessions"), *session;
+        size_t i;
+
+        json_array_foreach(sessions, i, session) {
+                const char *name = call_text(session, "key"), *state = call_text(session, "state");
+                char clock[DURATION_TEXT_MAX], words[DURATION_TEXT_MAX];
+                int64_t left = call_number(session, "seconds_left", 0), now = clock_wall_sec();
+
+                if (!wanted || !name || strcmp(name, wanted) != 0 || !state ||
+                    strcmp(state, "unlocked") != 0)
+                        continue;
+                duration_clock(now + left, now, clock);
+                duration_words(left, words);
+                output_say(OUTPUT_GOOD, "unlocked");
+                output_say(OUTPUT_PLAIN, " until %s (%s), key \"%s\"; no code needed\n", clock,
+                           words, name);
+                return true;
+        }
+        return false;
 }
 
 /* Does a key answer when none is named? mfad hears of an opened vault by its own way, a moment later than
@@ -218,6 +274,7 @@ enum exit_code cmd_unlock(const struct args *args) {
         json_auto_t *vault = NULL;
         char given[16] = "";
         bool is_given = take_words(args, given), is_taken = is_given && take_code(given, &c);
+        bool was_sealed = false, may_ask = !is_given && !args->is_set[ARGS_CODE_STDIN];
         enum exit_code code;
         uint32_t duration_sec;
 
@@ -227,17 +284,18 @@ enum exit_code cmd_unlock(const struct args *args) {
                             "it you are asked");
         if (is_given && !is_taken)
                 return bad_code();
-        if (!is_given && !args->is_set[ARGS_CODE_STDIN] && !prompt_is_possible())
-                return unseal_no_terminal("the code", "--code-stdin, or as an argument");
         code = take_duration(args, &duration_sec);
         if (code == EXIT_CODE_OK)
                 code = call_open("control", &control);
         if (code == EXIT_CODE_OK)
-                code = open_vault(args, &vault);
+                code = open_vault(args, &vault, &was_sealed);
+        if (code == EXIT_CODE_OK && was_sealed && may_ask && duration_sec == 0 &&
+            needs_no_code(control, key))
+                return EXIT_CODE_OK;
         if (code == EXIT_CODE_OK && !key)
                 code = choose_key(control, vault, &key);
         /* last, as a code lives for half a minute */
         if (code == EXIT_CODE_OK && !is_given)
-                code = args->is_set[ARGS_CODE_STDIN] ? read_code(&c) : ask_code(&c);
+                code = may_ask ? ask_code(&c) : read_code(&c);
         return code == EXIT_CODE_OK ? send_code(control, key, duration_sec, &c) : code;
 }

@@ -22,6 +22,8 @@ enum exit_code cmd_status(const struct args *args);
 enum exit_code cmd_status_prompt(void); /* status --prompt */
 enum exit_code cmd_profiles(const struct args *args);
 enum exit_code cmd_refresh(const struct args *args);
+enum exit_code cmd_doctor(const struct args *args);
+enum exit_code cmd_log(const struct args *args);
 enum exit_code cmd_env(const struct args *args);
 enum exit_code cmd_exec(const struct args *args);
 enum exit_code cmd_creds(const struct args *args);

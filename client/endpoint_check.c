@@ -1,14 +1,11 @@
 #include "client/endpoint_check.h"
 #include "client/aws_files.h"
+#include "client/client_token.h"
 #include "client/output.h"
 #include "common/buf.h"
-#include "common/fs.h"
 #include "common/sockdiag.h"
 
-#include <fcntl.h>
 #include <string.h>
-
-#define TOKEN_TEXT_MAX 256
 
 static enum exit_code check_listener(uint16_t port) {
         _cleanup_(fd_closep) int diag = sockdiag_open();
@@ -31,30 +28,6 @@ static enum exit_code check_listener(uint16_t port) {
                 return EXIT_CODE_NOT_RUNNING;
         }
         return EXIT_CODE_OK;
-}
-
-static int read_token(char path[PATH_LEN_MAX], struct buf *token) {
-        _cleanup_(fd_closep) int dir = -EBADF, fd = -EBADF;
-        struct fs_places places;
-        int r;
-
-        r = fs_places(&places);
-        if (r >= 0)
-                r = fs_join(path, PATH_LEN_MAX, places.runtime, "token");
-        if (r < 0)
-                return r;
-        dir = fs_open_private_dir(places.runtime, false);
-        if (dir < 0)
-                return dir;
-        fd = openat(dir, "token", O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-        if (fd < 0)
-                return -errno;
-        r = fs_check_private_file(fd);
-        if (r >= 0)
-                r = fs_read_fd(fd, token);
-        if (r < 0)
-                return r;
-        return text_is_graph(buf_text(token), TOKEN_TEXT_MAX) ? 0 : -EBADMSG;
 }
 
 /* A profile of the user's own that holds keys wins over the container endpoint in every SDK. */
@@ -99,7 +72,7 @@ static enum exit_code make(const struct environment_input *in, struct environmen
 enum exit_code endpoint_check(struct link *control, const struct endpoint_wish *wish,
                               struct environment **ret) {
         _cleanup_(aws_config_freep) struct aws_config *config = NULL;
-        _cleanup_(buf_clear) struct buf token = BUF_INIT(TOKEN_TEXT_MAX);
+        _cleanup_(buf_clear) struct buf token = BUF_INIT(CLIENT_TOKEN_TEXT_MAX);
         struct environment_input in = {.profile = wish->profile,
                                        .expiration = wish->expiration,
                                        .is_region_meant = wish->profile};
@@ -115,7 +88,7 @@ enum exit_code endpoint_check(struct link *control, const struct endpoint_wish *
         code = check_listener(in.port);
         if (code != EXIT_CODE_OK)
                 return code;
-        r = read_token(token_path, &token);
+        r = client_token_read(token_path, &token);
         if (r < 0) {
                 output_error("the client token cannot be trusted: %s/mfad/token: %s",
                              getenv("XDG_RUNTIME_DIR"), strerror(-r));

@@ -63,8 +63,7 @@ static void unset(struct environment *e, const char *name) {
         e->variables[e->n++] = (struct variable){name, NULL};
 }
 
-/* Is @host an element of the comma-separated @list? */
-static bool is_listed(const char *list, const char *host) {
+bool environment_is_listed(const char *list, const char *host) {
         size_t len = strlen(host);
 
         for (const char *p = list; *p;) {
@@ -88,7 +87,7 @@ static int set_no_proxy(struct environment *e, const char *name, const char *twi
                 value = getenv(twin);
         if (!value || !*value)
                 return set(e, name, OURS);
-        if (is_listed(value, OURS))
+        if (environment_is_listed(value, OURS))
                 return set(e, name, value);
         return asprintf(&longer, "%s,%s", value, OURS) < 0 ? -ENOMEM : put(e, name, longer);
 }
@@ -281,6 +280,10 @@ int environment_print(const struct environment *e, enum environment_shell shell,
                         return r;
         }
         return 0;
+}
+
+const char *environment_shadow(size_t i) {
+        return i < ELEMENTSOF(shadows) ? shadows[i] : NULL;
 }
 
 int environment_apply(const struct environment *e) {

@@ -48,5 +48,10 @@ int environment_print(const struct environment *e, enum environment_shell shell,
 /* Changes the environment of this process. Returns 0 or -ENOMEM. */
 int environment_apply(const struct environment *e);
 
+/* The variables that at least one SDK looks at before the container endpoint; NULL beyond the last. */
+const char *environment_shadow(size_t i);
+/* Is @host an element of @list, as NO_PROXY has them, or is "*" one? */
+bool environment_is_listed(const char *list, const char *host);
+
 /* "sh", "/usr/bin/fish", "tcsh", "pwsh", ...: the last part of the path counts. Returns 0 or -EINVAL. */
 int environment_shell(const char *name, enum environment_shell *ret);

@@ -1,5 +1,6 @@
 #include "client/errors.h"
 #include "client/output.h"
+#include "client/units.h"
 #include "common/fs.h"
 #include "common/macros.h"
 
@@ -119,7 +120,7 @@ enum exit_code errors_service(const char *error, const json_t *parameters) {
 
 static void say_not_running(const char *program) {
         output_error("%s is not running", program);
-        output_hint("run: " MFAD_LIBEXECDIR "/mfad-signer & " MFAD_LIBEXECDIR "/mfad &");
+        output_hint("run: %s", units_how_to_start());
 }
 
 enum exit_code errors_link(const char *socket, int r) {

@@ -27,8 +27,8 @@ struct cmd_inherited cmd_inherited;
 static const struct command commands[] = {
         {"init", "[PROFILE]...", "first set-up: takes keys from ~/.aws/credentials into the vault",
          "Stores the keys, finds out whose they are and which MFA device they have, and offers to\n"
-         "remove the plain ones. May be run again at any time.\n",
-         IMPORTS, 0, -1, false, cmd_init},
+         "remove the plain ones, and to lead the whole login to mfad. May be run again at any time.\n",
+         IMPORTS | ARGS_BIT(ARGS_NO_ENVIRONMENT), 0, -1, false, cmd_init},
         {"unlock", "[CODE]", "buy a session with a code of the MFA device",
          "Asks for the code unless it is given, and for the passphrase when the vault is sealed.\n"
          "A CODE given as an argument stays in the shell's history.\n",
@@ -46,6 +46,10 @@ static const struct command commands[] = {
          ARGS_BIT(ARGS_JSON) | ARGS_BIT(ARGS_NAMES), 0, 0, false, cmd_profiles},
         {"refresh", "[PROFILE]", "buy a role's credentials again, before their time",
          "The old ones are kept if that fails.\n", ARGS_BIT(ARGS_ALL), 0, 1, false, cmd_refresh},
+        {"log", "", "who got credentials, who was refused, and what else happened",
+         "What mfad still has in memory: a thousand events since its start, or since it was locked last.\n"
+         "The journal has them all: journalctl --user -u mfad\n",
+         ARGS_BIT(ARGS_FOLLOW) | ARGS_BIT(ARGS_JSON), 0, 0, false, cmd_log},
         {"env", "", "shell commands that lead AWS's SDKs to mfad",
          "sh, bash, zsh: eval \"$(mfactl env)\"       fish: mfactl env | source\n"
          "csh: eval \"`mfactl env`\"                  PowerShell: mfactl env | Out-String | iex\n",
@@ -63,6 +67,9 @@ static const struct command commands[] = {
         {"console", "", "an address that signs a browser in to the AWS console",
          "For a role's profile. Good for 15 minutes, for whoever has the address.\n",
          LENDS | ARGS_BIT(ARGS_DESTINATION) | ARGS_BIT(ARGS_OPEN), 0, 0, false, cmd_console},
+        {"doctor", "", "look for what keeps AWS's SDKs from working with mfad",
+         "Each check in a line, with what helps. Exit code 0: no problem was found; 1: one was.\n",
+         ARGS_BIT(ARGS_JSON) | ARGS_BIT(ARGS_OFFLINE), 0, 0, false, cmd_doctor},
         {"key import", "[PROFILE]...", "copy plain keys from ~/.aws/credentials into the vault",
          NULL, IMPORTS, 0, -1, false, cmd_key_import},
         {"key add", "NAME", "put a key into the vault that is typed, or read from a pipe", NULL,

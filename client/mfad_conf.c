@@ -10,31 +10,64 @@
 
 #define DROPINS "mfad.conf.d"
 
-/* The setting @key in @conf, or NULL: it is none of ours. */
-static char *setting(struct mfad_conf *conf, const char *key) {
-        return strcmp(key, "aws_config_file") == 0        ? conf->aws_config_file
-               : strcmp(key, "aws_credentials_file") == 0 ? conf->aws_credentials_file
-                                                          : NULL;
+/* One file. */
+struct reading {
+        struct mfad_conf *conf;
+        const char *path;
+        bool is_safe;
+};
+
+static void take_path(char *out, const char *value) {
+        if (value[0] == '/' && strlen(value) < PATH_LEN_MAX)
+                strcpy(out, value);
+}
+
+static void take_command(const struct reading *reading, const char *value) {
+        struct mfad_conf *conf = reading->conf;
+
+        if (!*value || !text_is_printable(value, PASSPHRASE_COMMAND_MAX))
+                return;
+        strcpy(conf->passphrase_command, value);
+        strcpy(conf->passphrase_command_file, reading->path);
+        conf->is_command_safe = reading->is_safe;
 }
 
 static int on_entry(const struct ini_entry *entry, void *userdata, const char **ret_what) {
-        char *value;
+        const struct reading *reading = userdata;
 
         (void)ret_what; /* nothing is an error here */
         if (!entry->key || strcmp(entry->section, "mfad") != 0)
                 return 0;
-        value = setting(userdata, entry->key);
-        if (value && entry->value[0] == '/' && strlen(entry->value) < PATH_LEN_MAX)
-                strcpy(value, entry->value);
+        if (strcmp(entry->key, "aws_config_file") == 0)
+                take_path(reading->conf->aws_config_file, entry->value);
+        else if (strcmp(entry->key, "aws_credentials_file") == 0)
+                take_path(reading->conf->aws_credentials_file, entry->value);
+        else if (strcmp(entry->key, "passphrase_command") == 0)
+                take_command(reading, entry->value);
+        else if (strcmp(entry->key, "proxy") == 0)
+                reading->conf->has_proxy = *entry->value;
         return 0;
 }
 
-static void read_file(const char *path, struct mfad_conf *conf) {
-        _cleanup_(buf_clear) struct buf text = BUF_INIT(MFAD_CONF_MAX);
-        struct ini_error error;
+/* Root may own it too: some systems keep a user's configuration for him. */
+static bool is_writable_by_others(const struct stat *st) {
+        return (st->st_uid != geteuid() && st->st_uid != 0) ||
+               (st->st_mode & (S_IWGRP | S_IWOTH)) != 0;
+}
 
-        if (fs_read_file(path, &text) >= 0) /* missing or unreadable: it says nothing */
-                (void)ini_parse(buf_text(&text), text.len, on_entry, conf, &error);
+/* @dir: where the file stands, and could be replaced. */
+static void read_file(const char *dir, const char *path, struct mfad_conf *conf) {
+        _cleanup_(fd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+        _cleanup_(buf_clear) struct buf text = BUF_INIT(MFAD_CONF_MAX);
+        struct reading reading = {.conf = conf, .path = path};
+        struct ini_error error;
+        struct stat its, dirs;
+
+        /* missing or unreadable: it says nothing */
+        if (fd < 0 || fstat(fd, &its) < 0 || stat(dir, &dirs) < 0 || fs_read_fd(fd, &text) < 0)
+                return;
+        reading.is_safe = !is_writable_by_others(&its) && !is_writable_by_others(&dirs);
+        (void)ini_parse(buf_text(&text), text.len, on_entry, &reading, &error);
 }
 
 static int is_dropin(const struct dirent *entry) {
@@ -54,12 +87,12 @@ int mfad_conf_read(const struct fs_places *places, struct mfad_conf *ret) {
                 r = fs_join(dir, sizeof(dir), places->config, DROPINS);
         if (r < 0)
                 return r;
-        read_file(path, &conf);
+        read_file(places->config, path, &conf);
         n = scandir(dir, &entries, is_dropin, alphasort); /* in the "C" locale, as mfad does */
         for (int i = 0; i < n; i++) {
                 if (i < MFAD_CONF_DROPINS_MAX &&
                     fs_join(path, sizeof(path), dir, entries[i]->d_name) == 0)
-                        read_file(path, &conf);
+                        read_file(dir, path, &conf);
                 free(entries[i]);
         }
         free(entries);

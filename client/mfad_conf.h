@@ -1,4 +1,4 @@
-/* mfad_conf.h - the two settings of mfad.conf that mfactl needs: which AWS files mfad reads.
+/* mfad_conf.h - the settings of mfad.conf that mfactl needs: AWS files, passphrase_command, proxy.
  * Owns:  the drop-in MFAD_CONF_DROPIN.
  * Calls: ini.h, fs.h.
  * Limit: MFAD_CONF_MAX bytes a file, MFAD_CONF_DROPINS_MAX drop-ins.
@@ -6,6 +6,7 @@
 #pragma once
 #include "common/encode.h"
 #include "common/macros.h"
+#include <stdbool.h>
 
 #define MFAD_CONF_MAX         ((size_t)64 * 1024)
 #define MFAD_CONF_DROPINS_MAX 64
@@ -16,6 +17,10 @@ struct fs_places;
 struct mfad_conf { /* "" for what no file says */
         char aws_config_file[PATH_LEN_MAX];
         char aws_credentials_file[PATH_LEN_MAX];
+        char passphrase_command[PASSPHRASE_COMMAND_MAX + 1];
+        char passphrase_command_file[PATH_LEN_MAX]; /* the file that says it */
+        bool is_command_safe; /* nobody but the user and root can have written that */
+        bool has_proxy;
 };
 
 /* mfad.conf, then its drop-ins in the order of their names. Returns 0 or -ENAMETOOLONG. */

@@ -1,5 +1,6 @@
 #include "client/unseal.h"
 #include "client/output.h"
+#include "client/passphrase_command.h"
 #include "client/prompt.h"
 #include "common/secret.h"
 
@@ -36,18 +37,40 @@ static enum exit_code read_failed(int r) {
         case EBADF:
                 output_error("the descriptor given with --passphrase-fd is not open");
                 return EXIT_CODE_USAGE;
-        case ENXIO: return unseal_no_terminal("the passphrase", "--passphrase-fd N");
+        case ENXIO: return unseal_no_terminal("the passphrase of the vault", "--passphrase-fd N");
         default:
                 output_error("cannot read the passphrase: %s", strerror(-r));
                 return EXIT_CODE_FAILURE;
         }
 }
 
-enum exit_code unseal_passphrase(int passphrase_fd, const char *question, struct secret **ret) {
+static enum exit_code read_or_ask(int passphrase_fd, const char *question, struct secret **ret) {
         int r = passphrase_fd >= 0 ? prompt_read_fd(passphrase_fd, ret)
                                    : prompt_secret(question, ret);
 
         return r < 0 ? read_failed(r) : EXIT_CODE_OK;
+}
+
+enum exit_code unseal_passphrase(int passphrase_fd, const char *question, bool *is_command,
+                                 struct secret **ret) {
+        bool may_run = *is_command && passphrase_fd < 0;
+
+        *is_command = false;
+        if (!may_run)
+                return read_or_ask(passphrase_fd, question, ret);
+        switch (passphrase_command(ret)) {
+        case PASSPHRASE_COMMAND_GIVEN: *is_command = true; return EXIT_CODE_OK;
+        case PASSPHRASE_COMMAND_NONE: break;
+        case PASSPHRASE_COMMAND_FAILED:
+                if (!prompt_is_possible())
+                        return EXIT_CODE_VAULT;
+                break;
+        }
+        return read_or_ask(-1, question, ret);
+}
+
+void unseal_command_is_stale(void) {
+        output_hint("passphrase_command in mfad.conf gave a passphrase that is not the vault's");
 }
 
 /* Characters of UTF-8, not bytes. */
@@ -85,7 +108,7 @@ enum exit_code unseal_new_passphrase(int passphrase_fd, struct secret **ret) {
                 _cleanup_(secret_freep) struct secret *first = NULL, *second = NULL;
                 enum exit_code code;
 
-                code = unseal_passphrase(passphrase_fd, "New passphrase for the vault: ", &first);
+                code = read_or_ask(passphrase_fd, "New passphrase for the vault: ", &first);
                 if (code != EXIT_CODE_OK)
                         return code;
                 if (!is_long_enough(first)) {
@@ -94,7 +117,7 @@ enum exit_code unseal_new_passphrase(int passphrase_fd, struct secret **ret) {
                         continue;
                 }
                 if (passphrase_fd < 0) {
-                        code = unseal_passphrase(-1, "Once more: ", &second);
+                        code = read_or_ask(-1, "Once more: ", &second);
                         if (code != EXIT_CODE_OK)
                                 return code;
                         if (!are_equal(first, second)) {
@@ -102,6 +125,8 @@ enum exit_code unseal_new_passphrase(int passphrase_fd, struct secret **ret) {
                                 continue;
                         }
                 }
+                if (passphrase_command_is_there())
+                        output_hint("store it too where passphrase_command of mfad.conf finds it");
                 *ret = TAKE_PTR(first);
                 return EXIT_CODE_OK;
         }
@@ -161,11 +186,13 @@ static enum exit_code try_open(struct link *vault, const struct secret *passphra
 static enum exit_code open_sealed(struct link *vault, int passphrase_fd) {
         for (unsigned tries = 1;; tries++) {
                 _cleanup_(secret_freep) struct secret *passphrase = NULL;
+                bool is_command = tries == 1;
                 char error[LINK_ERROR_MAX];
                 json_auto_t *answer = NULL;
                 enum exit_code code;
 
-                code = unseal_passphrase(passphrase_fd, "Passphrase of the vault: ", &passphrase);
+                code = unseal_passphrase(passphrase_fd, "Passphrase of the vault: ", &is_command,
+                                         &passphrase);
                 if (code != EXIT_CODE_OK)
                         return code;
                 code = try_open(vault, passphrase, error, &answer);
@@ -174,8 +201,12 @@ static enum exit_code open_sealed(struct link *vault, int passphrase_fd) {
                 if (strcmp(error, VAULT("Rollback")) == 0 && passphrase_fd < 0)
                         return open_rollback(vault, passphrase, error, answer);
                 code = errors_service(error, answer);
-                if (strcmp(error, VAULT("CannotOpen")) != 0 || passphrase_fd >= 0 ||
-                    tries == UNSEAL_TRIES)
+                if (strcmp(error, VAULT("CannotOpen")) != 0)
+                        return code;
+                if (is_command)
+                        unseal_command_is_stale();
+                if (passphrase_fd >= 0 || tries == UNSEAL_TRIES ||
+                    (is_command && !prompt_is_possible()))
                         return code;
         }
 }
@@ -184,7 +215,7 @@ static enum exit_code open_sealed(struct link *vault, int passphrase_fd) {
 static enum exit_code skip_passphrase(int passphrase_fd) {
         _cleanup_(secret_freep) struct secret *unused = NULL;
 
-        return passphrase_fd < 0 ? EXIT_CODE_OK : unseal_passphrase(passphrase_fd, "", &unused);
+        return passphrase_fd < 0 ? EXIT_CODE_OK : read_or_ask(passphrase_fd, "", &unused);
 }
 
 static enum exit_code make_or_open(struct link *vault, int passphrase_fd, bool is_missing,
@@ -194,8 +225,6 @@ static enum exit_code make_or_open(struct link *vault, int passphrase_fd, bool i
                 output_hint("run: mfactl init");
                 return EXIT_CODE_VAULT;
         }
-        if (passphrase_fd < 0 && !prompt_is_possible())
-                return unseal_no_terminal("the passphrase of the vault", "--passphrase-fd N");
         return is_missing ? create(vault, passphrase_fd) : open_sealed(vault, passphrase_fd);
 }
 

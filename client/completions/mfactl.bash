@@ -4,10 +4,12 @@
 # The options of the command $1.
 _mfactl_options() {
         case $1 in
-        init | 'key import') echo --from --passphrase-fd --remove-plain-keys --yes --help ;;
+        init) echo --from --no-environment --passphrase-fd --remove-plain-keys --yes --help ;;
+        'key import') echo --from --passphrase-fd --remove-plain-keys --yes --help ;;
         unlock) echo --code-stdin --duration --key --passphrase-fd --help ;;
         lock) echo --seal --help ;;
         status) echo --json --prompt --watch --help ;;
+        log) echo --follow --json --help ;;
         profiles) echo --json --names --help ;;
         refresh) echo --all --help ;;
         env) echo --profile --shell --token-file-only --help ;;
@@ -15,6 +17,7 @@ _mfactl_options() {
         creds) echo --profile --help ;;
         export) echo --profile --to --help ;;
         console) echo --destination --open --profile --help ;;
+        doctor) echo --json --offline --help ;;
         'key add') echo --key-stdin --passphrase-fd --yes --help ;;
         'key list' | 'key test') echo --json --passphrase-fd --help ;;
         'key remove') echo --passphrase-fd --yes --help ;;
@@ -59,8 +62,8 @@ _mfactl_word() {
         refresh | 'key test' | 'key remove' | init | 'key import') _mfactl_offer '' < <(_mfactl_names) ;;
         exec) _mfactl_offer '' < <(compgen -c -- "$cur") ;;
         '')
-                _mfactl_offer '' < <(printf '%s\n' init unlock lock status profiles refresh env exec creds \
-                        export console key vault)
+                _mfactl_offer '' < <(printf '%s\n' init unlock lock status log profiles refresh env exec creds \
+                        export console doctor key vault)
                 ;;
         key) _mfactl_offer '' < <(printf '%s\n' add import list remove test) ;;
         vault) _mfactl_offer '' < <(printf '%s\n' passwd seal status) ;;
