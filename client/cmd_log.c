@@ -14,6 +14,7 @@
 #define RESULT_WIDTH   16 /* "UnusableProfile" */
 #define PROFILE_WIDTH  14
 #define PROGRAM_WIDTH  24 /* "python3.11 (aws) 123456" */
+#define PROGRAM_MIN    12 /* a narrower terminal breaks the lines */
 #define UNIT_MIN       8
 #define RECONNECTS     50 /* mfad starts afresh when it is locked, within milliseconds */
 #define RECONNECT_USEC (20 * USEC_PER_MSEC)
@@ -26,22 +27,28 @@ struct log_view {
         int64_t last;   /* number that was shown */
 };
 
-/* @text in @width columns and a gap: blanks behind it, or cut. Without a width, two blanks behind it. */
-static void say_cell(enum output_style style, const char *text, size_t width) {
+/* @text in at most @width columns (0: any number). Returns how many of them are left. */
+static size_t say_cut(enum output_style style, const char *text, size_t width) {
         _cleanup_(buf_clear) struct buf safe = BUF_INIT(OUTPUT_TEXT_MAX);
         size_t its = layout_width(text), shown = 0, end = 0;
 
         if (width == 0 || its <= width) {
                 output_say(style, "%s", text);
-                output_say(OUTPUT_PLAIN, "%*s", width == 0 ? 2 : (int)(width - its + 1), "");
-                return;
+                return width == 0 ? 0 : width - its;
         }
         (void)output_safe(text, &safe); /* what is too long is cut anyway */
         for (; end < safe.len; end++)
                 if (((unsigned char)safe.data[end] & 0xc0) != 0x80 && ++shown > width - 2)
                         break;
         output_say(style, "%.*s..", (int)end, buf_text(&safe));
-        output_say(OUTPUT_PLAIN, " ");
+        return 0;
+}
+
+/* The same, and blanks up to the next one. */
+static void say_cell(enum output_style style, const char *text, size_t width) {
+        size_t left = say_cut(style, text, width);
+
+        output_say(OUTPUT_PLAIN, "%*s", (int)left + 1 + (width == 0), "");
 }
 
 static const char *word(const json_t *object, const char *name) {
@@ -100,18 +107,24 @@ static void say_result(const json_t *record, size_t width) {
 }
 
 static void say_audit(const json_t *record, const struct log_view *v) {
-        static const size_t others = TIME_WIDTH + RESULT_WIDTH + PROFILE_WIDTH + PROGRAM_WIDTH + 4;
+        static const size_t others = TIME_WIDTH + RESULT_WIDTH + PROFILE_WIDTH + 3; /* and gaps */
         const json_t *peer = json_object_get(record, "peer");
         _cleanup_(buf_clear) struct buf program = BUF_INIT(OUTPUT_TEXT_MAX);
         bool is_cut = v->columns > 0;
-        size_t room = v->columns > others + UNIT_MIN ? v->columns - others - 1 : UNIT_MIN;
+        size_t room = v->columns > others + PROGRAM_MIN ? v->columns - others : PROGRAM_MIN;
+        bool has_unit = room > PROGRAM_WIDTH + UNIT_MIN || !is_cut;
 
         put_program(peer, &program);
         say_result(record, is_cut ? RESULT_WIDTH : 0);
         say_cell(OUTPUT_STRONG, *word(record, "profile") ? word(record, "profile") : "-",
                  is_cut ? PROFILE_WIDTH : 0);
-        say_cell(OUTPUT_PLAIN, buf_text(&program), is_cut ? PROGRAM_WIDTH : 0);
-        say_cell(OUTPUT_FAINT, word(peer, "unit"), is_cut ? room : 0);
+        if (has_unit && *word(peer, "unit")) {
+                say_cell(OUTPUT_PLAIN, buf_text(&program), is_cut ? PROGRAM_WIDTH : 0);
+                (void)say_cut(OUTPUT_FAINT, word(peer, "unit"),
+                              is_cut ? room - PROGRAM_WIDTH - 1 : 0);
+        } else {
+                (void)say_cut(OUTPUT_PLAIN, buf_text(&program), is_cut ? room : 0);
+        }
         output_say(OUTPUT_PLAIN, "\n");
 }
 

@@ -180,7 +180,9 @@ static void record(struct audit *a, enum event event, struct peer_end *end, cons
         f.token = token;
         if (access_key_id && strlen(access_key_id) > SUFFIX_LEN)
                 f.key_id_suffix = access_key_id + strlen(access_key_id) - SUFFIX_LEN;
-        if (event == EVENT_LENT)
+        if (!*profile)
+                log_event(event, &f, "no credentials for %s: %s", describe(peer, who), result);
+        else if (event == EVENT_LENT)
                 log_event(event, &f, "credentials of \"%s\" lent to %s", profile,
                           describe(peer, who));
         else

@@ -1,8 +1,9 @@
 /* fuzz-signer-packet.c - any bytes as a packet of the `sign` socket, both ways.
  * Owns:  nothing.
- * Calls: signer_proto.h.
+ * Calls: signer_proto.h, secret.h.
  * Limit: none. */
 #include "common/buf.h"
+#include "common/secret.h"
 #include "common/signer_proto.h"
 
 #include <string.h>
@@ -17,8 +18,12 @@ static void check_same(const struct buf *b, const uint8_t *data, size_t size) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         _cleanup_(signer_answer_clear) struct signer_answer a = {0};
         struct buf b = BUF_INIT(SIGNER_PACKET_MAX);
+        static bool is_set_up;
         struct signer_request q;
 
+        if (!is_set_up)
+                assert(secret_arena_open() == 0);
+        is_set_up = true;
         if (size > SIGNER_PACKET_MAX)
                 return 0;
         if (signer_request_decode(data, size, &q) == 0) {

@@ -35,6 +35,9 @@ class AwsTool:
     def config(self, config_path, credentials_path, home):
         return self._run(['config', config_path, credentials_path], environment={'HOME': home})[0]
 
+    def session(self, source, target, section):
+        return self._run(['session', source, target, section])[0]['result']
+
 
 @pytest.fixture(scope='session')
 def tool(request):

@@ -178,8 +178,7 @@ def test_front_killed_and_started_again_works_on(unlocked):
     assert unlocked.mfactl('status').code == client.NOT_RUNNING
     unlocked.front.start()
     assert unlocked.token == token
-    # what a later issue brings back by itself takes a new code today
-    assert unlocked.get().status in (200, 403)
+    assert unlocked.get().status == 200
     unlocked.simulator.options(clock_offset=30)
     unlocked.unlock(unlocked.simulator.totp())
     assert unlocked.get().status == 200

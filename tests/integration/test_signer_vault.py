@@ -122,7 +122,6 @@ def test_unsafe_places(open_home, damage):
 
 
 def test_no_vault_in_an_unsafe_place(home):
-    os.makedirs(home.data)
     os.chmod(home.data, 0o755)
     error = refusal(home, 'Create', passphrase=PASSPHRASE)
     assert error.name == 'BadVault' and 'mode 0700' in error.parameters['message']

@@ -224,7 +224,8 @@ def test_hostile_environment_has_no_effect(make_stack):
     with open(f'/proc/{stack.front.pid}/environ', 'rb') as f:
         names = {v.split(b'=')[0].decode() for v in f.read().split(b'\0') if v}
     allowed = {'HOME', 'XDG_RUNTIME_DIR', 'XDG_CONFIG_HOME', 'XDG_DATA_HOME', 'LISTEN_PID', 'LISTEN_FDS',
-               'LISTEN_FDNAMES', 'NOTIFY_SOCKET', 'WATCHDOG_PID', 'WATCHDOG_USEC'}
+               'LISTEN_FDNAMES', 'NOTIFY_SOCKET', 'WATCHDOG_PID', 'WATCHDOG_USEC', 'JOURNAL_STREAM',
+               'DBUS_SYSTEM_BUS_ADDRESS', 'MFAD_LOG_LEVEL'}
     assert names <= allowed, names - allowed
 
 

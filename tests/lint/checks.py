@@ -13,12 +13,12 @@ SOURCE_FOLDERS = ('common', 'daemon', 'client')
 
 # Who may see the bytes of a secret: what needs them to compute, to send or to answer, and nobody else.
 MAY_REVEAL = {
-    'common/secret.c', 'common/secret.h', 'common/fetch_proto.c', 'common/sigv4.c',
-    'client/cmd_unlock.c', 'client/import.c', 'client/unseal.c',
-    'daemon/front/aws_api.c', 'daemon/front/control_methods.c', 'daemon/front/endpoint_ecs.c',
-    'daemon/front/http_answer.c',
+    'common/secret.c', 'common/secret.h', 'common/aws_credentials.c', 'common/aws_signin.c', 'common/fetch_proto.c', 'common/signer_proto.c', 'common/sigv4.c',
+    'client/cmd_unlock.c', 'client/import.c', 'client/passphrase_command.c', 'client/unseal.c',
+    'daemon/front/aws_api.c', 'daemon/front/control_profiles.c', 'daemon/front/endpoint_ecs.c',
+    'daemon/front/http_answer.c', 'daemon/front/persist.c', 'daemon/front/persist_blob.c',
     'daemon/signer/code_memory.c', 'daemon/signer/kdf.c', 'daemon/signer/vault.c', 'daemon/signer/vault_api.c',
-    'daemon/signer/vault_file.c', 'daemon/signer/vault_keys.c',
+    'daemon/signer/vault_file.c', 'daemon/signer/vault_keys.c', 'daemon/signer/wrap.c',
 }
 
 

@@ -7,18 +7,18 @@ from tree import c_includes
 # Lowest first. A file includes only what stands in its own row or in rows above it here, and within
 # a row never in a circle. Every file of these folders must stand in the table.
 LAYERS = [
-    ('ground', 'common', 'macros log secret buf encode clock fs process wiping*'),
-    ('common', 'common', 'wire boot_id creds sigv4 sockdiag aws_* signer_proto fetch_proto varlink varlink_text ini'),
+    ('ground', 'common', 'macros events journal log secret buf encode clock fs process sandbox sandbox_calls texts wiping*'),
+    ('common', 'common', 'wire aead boot_id creds sigv4 sockdiag aws_* signer_proto fetch_proto varlink varlink_text ini'),
     ('shared', 'daemon/shared', '*'),
-    ('reach-out', 'daemon/front', 'config failure attempts aws_clock aws_api fetcher signer_client '
+    ('reach-out', 'daemon/front', 'audit config confine peer peers recent reload failure attempts aws_clock aws_gate aws_api fetcher file_watch hooks signer_client '
                                   'lock notify wiping_free'),
-    ('reach-out', 'daemon/fetch', 'https aws_answer'),
-    ('domain', 'daemon/front', 'session session_next tokens profiles'),
-    ('domain', 'daemon/signer', 'vault vault_* kdf policy code_memory sign'),
+    ('reach-out', 'daemon/fetch', 'https aws_answer signin_answer'),
+    ('domain', 'daemon/front', 'lease session session_next tokens persist persist_blob profiles role role_* roles'),
+    ('domain', 'daemon/signer', 'vault vault_* kdf policy code_memory sign wrap'),
     ('faces', 'daemon/front', 'http_* endpoint* control*'),
-    ('faces', 'daemon/signer', 'vault_api vault_answers sign_api'),
-    ('client', 'client', 'args aws_files call duration endpoint_check environment errors import lend link output '
-                         'prompt unseal'),
+    ('faces', 'daemon/signer', 'vault_api vault_answers sign_api credential'),
+    ('client', 'client', 'args aws_files browser call child client_token doctor doctor_* duration endpoint_check environment environment_d errors import layout lend '
+                         'link mfad_conf output passphrase_command profile_list prompt tell units unseal'),
     ('main', 'daemon/front', 'main manager'),
     ('main', 'daemon/signer', 'main'),
     ('main', 'daemon/fetch', 'main'),

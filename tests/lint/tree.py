@@ -42,7 +42,7 @@ class Tree:
             not folders or f.split('/')[0] in folders)]
 
     def shell_files(self):
-        return [f for f in self.files if f.endswith('.sh') or
+        return [f for f in self.files if f.endswith(('.sh', '.bash')) or
                 re.match(r'#!/bin/(ba|da)?sh\b', self.text(f))]
 
 

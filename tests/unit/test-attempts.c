@@ -139,6 +139,7 @@ static void test_unfit_files_are_survived(void **state _unused_) {
                 ALICE " 901 99999 99999 99999",
                 ALICE " 900 100001 1 1",
                 ALICE " -1 1 1 1",
+                ALICE " 900 99999 99999 100000", /* in disorder */
         };
         char text[1024], boot[37] = "";
         int fd;

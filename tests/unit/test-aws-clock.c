@@ -97,12 +97,35 @@ static void test_unfit_files(void **state _unused_) {
         }
 }
 
+/* With this boot's name in front, and not as we would have written it. */
+static void test_unfit_differences(void **state _unused_) {
+        static const char *const texts[] = {
+                " +5\n", " 05\n",          " 5", " 5\n\n", " 9223372036854775807\n",
+                "\n5\n", " 253402300800\n"};
+        char boot[36];
+        int fd;
+
+        aws_clock_learn(c, WALL - 7200);
+        fd = openat(dir_fd, "clock", O_RDONLY | O_CLOEXEC);
+        assert_int_equal(read(fd, boot, sizeof(boot)), sizeof(boot));
+        (void)fd_close(fd);
+        for (size_t i = 0; i < ELEMENTSOF(texts); i++) {
+                fd = openat(dir_fd, "clock", O_WRONLY | O_TRUNC | O_CLOEXEC);
+                assert_int_equal(write(fd, boot, sizeof(boot)), sizeof(boot));
+                assert_int_equal(write(fd, texts[i], strlen(texts[i])), strlen(texts[i]));
+                (void)fd_close(fd);
+                c = aws_clock_free(c);
+                assert_int_equal(aws_clock_new(dir_fd, &c), 0);
+                assert_int_equal(aws_clock_offset_sec(c), 0);
+        }
+}
+
 #define WORLD(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void) {
         const struct CMUnitTest tests[] = {
                 WORLD(test_right_clock), WORLD(test_wrong_clock), WORLD(test_restart_remembers),
-                WORLD(test_bounds),      WORLD(test_unfit_files),
+                WORLD(test_bounds),      WORLD(test_unfit_files), WORLD(test_unfit_differences),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

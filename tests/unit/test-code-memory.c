@@ -121,6 +121,13 @@ static void test_outlives_its_process(void **state) {
         assert_int_equal(code_memory_check(m, SERIAL, "654321"), 0);
         m = code_memory_free(m);
 
+        /* a time that no process of this boot can have written would take a place forever */
+        clock_freeze(START - 2 * USEC_PER_SEC, 1795305600);
+        assert_int_equal(code_memory_new(fd, &m), 0);
+        assert_int_equal(code_memory_check(m, SERIAL, "123456"), 0);
+        m = code_memory_free(m);
+        clock_freeze(START, 1795305600);
+
         /* a file that is cut short is no memory, and no obstacle */
         assert_int_equal(truncate_at(fd, 100), 0);
         assert_int_equal(code_memory_new(fd, &m), 0);

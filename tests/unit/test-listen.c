@@ -182,9 +182,13 @@ static void test_loopback(void **state _unused_) {
                 if (fd == -EAFNOSUPPORT || fd == -EADDRNOTAVAIL) /* no IPv6 here */
                         continue;
                 assert_true(fd >= 0);
-                assert_int_equal(listen_check_loopback(fd, is_v6, &port), 0);
+                assert_int_equal(setsockopt(fd, is_v6 ? IPPROTO_IPV6 : IPPROTO_IP,
+                                            is_v6 ? IPV6_UNICAST_HOPS : IP_TTL, &(int){64},
+                                            sizeof(int)),
+                                 0); /* as a socket unit makes it */
+                assert_int_equal(listen_adopt_loopback(fd, is_v6, &port), 0);
                 assert_true(port > 0);
-                assert_int_equal(listen_check_loopback(fd, !is_v6, &port), -EINVAL);
+                assert_int_equal(listen_adopt_loopback(fd, !is_v6, &port), -EINVAL);
                 assert_int_equal(listen_check_unix(fd, SOCK_STREAM), -EINVAL);
                 assert_int_equal(listen_loopback(port, is_v6), -EADDRINUSE);
                 assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
@@ -209,23 +213,23 @@ static void test_check_loopback(void **state _unused_) {
 
         assert_int_equal(bind(wide, (struct sockaddr *)&a, sizeof(a)), 0);
         assert_int_equal(listen(wide, 1), 0);
-        assert_int_equal(listen_check_loopback(wide, false, &port), -EINVAL); /* all interfaces */
+        assert_int_equal(listen_adopt_loopback(wide, false, &port), -EINVAL); /* all interfaces */
 
         a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
         assert_int_equal(bind(bound, (struct sockaddr *)&a, sizeof(a)), 0);
-        assert_int_equal(listen_check_loopback(bound, false, &port), -EINVAL); /* does not listen */
+        assert_int_equal(listen_adopt_loopback(bound, false, &port), -EINVAL); /* does not listen */
         assert_int_equal(bind(udp, (struct sockaddr *)&a, sizeof(a)), 0);
-        assert_int_equal(listen_check_loopback(udp, false, &port), -EINVAL);
+        assert_int_equal(listen_adopt_loopback(udp, false, &port), -EINVAL);
         assert_int_equal(setsockopt(shared, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)), 0);
         assert_int_equal(bind(shared, (struct sockaddr *)&a, sizeof(a)), 0);
         assert_int_equal(listen(shared, 1), 0);
-        assert_int_equal(listen_check_loopback(shared, false, &port), -EINVAL);
+        assert_int_equal(listen_adopt_loopback(shared, false, &port), -EINVAL);
 
         a.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1);
         assert_int_equal(bind(second, (struct sockaddr *)&a, sizeof(a)), 0);
         assert_int_equal(listen(second, 1), 0);
-        assert_int_equal(listen_check_loopback(second, false, &port), -EINVAL); /* 127.0.0.2 */
-        assert_int_equal(listen_check_loopback(-1, false, &port), -EINVAL);
+        assert_int_equal(listen_adopt_loopback(second, false, &port), -EINVAL); /* 127.0.0.2 */
+        assert_int_equal(listen_adopt_loopback(-1, false, &port), -EINVAL);
         assert_int_equal(port, 7);
 }
 
@@ -300,6 +304,10 @@ static void test_inherit(void **state _unused_) {
         assert_int_equal(run_again("refuses", 3, "http:control"), 0); /* one name too few */
 }
 
+static void test_inherit_by_address(void **state _unused_) {
+        assert_int_equal(run_again("takes-a-unit", 0, ""), 0);
+}
+
 static void test_exec_again(void **state _unused_) {
         assert_int_equal(run_again("execs-again", 0, ""), 0);
 }
@@ -345,6 +353,35 @@ static int moved(int fd) {
 
         (void)fd_close(fd);
         return high;
+}
+
+/* As systemd hands over the sockets of a unit that gives them no name: by the unit's, all of them. */
+static int new_image_takes_a_unit(void) {
+        static const char *const names[] = {"control", "sign", "http", "http6"};
+        int fds[] = {moved(listen_unix(dir, "control", SOCK_STREAM)),
+                     moved(listen_unix(dir, "sign", SOCK_SEQPACKET)),
+                     moved(listen_loopback(0, false)), moved(listen_loopback(0, true))};
+        unsigned n = fds[3] < 0 ? 3 : 4; /* no IPv6 here */
+        struct listen_set set;
+        ino_t inodes[4];
+        struct stat st;
+
+        for (unsigned i = 0; i < n; i++) {
+                REQUIRE(dup2(fds[i], 3 + (int)i) == 3 + (int)i && fstat(fds[i], &st) == 0);
+                inodes[i] = st.st_ino;
+        }
+        REQUIRE(fcntl(fds[0], F_DUPFD, 3 + n) == 3 + (int)n);
+        REQUIRE(setenv("LISTEN_FDS", n == 4 ? "5" : "4", 1) == 0);
+        REQUIRE(setenv("LISTEN_FDNAMES",
+                       n == 4 ? "a.socket:a.socket:a.socket:a.socket:given"
+                              : "a.socket:a.socket:a.socket:given",
+                       1) == 0);
+        REQUIRE(listen_inherit(&set) == 0);
+        for (unsigned i = 0; i < n; i++)
+                REQUIRE(fstat(listen_take(&set, names[i]), &st) == 0 && st.st_ino == inodes[i]);
+        REQUIRE(listen_take(&set, "given") == 3 + (int)n); /* FileDescriptorName= goes first */
+        REQUIRE(set.n == 0);
+        return 0;
 }
 
 /* Before: two listeners, a client that waits on one of them, a connection to be answered later, a
@@ -394,7 +431,7 @@ static int new_image_was_execed_again(void) {
         http = listen_take(&set, "http");
         ack = listen_take(&set, "ack");
         REQUIRE(listen_check_unix(control, SOCK_STREAM) == 0);
-        REQUIRE(listen_check_loopback(http, false, &port) == 0);
+        REQUIRE(listen_adopt_loopback(http, false, &port) == 0);
         REQUIRE(accept(control, NULL, NULL) >= 0); /* the backlog has survived */
         REQUIRE(recv(ack, &c, 1, 0) == 1 && c == '?');
         REQUIRE(recv(ack, &c, 1, 0) ==
@@ -414,6 +451,7 @@ int main(int argc, char *argv[]) {
         } images[] = {
                 {"inherits-two", new_image_inherits_two},
                 {"refuses", new_image_refuses},
+                {"takes-a-unit", new_image_takes_a_unit},
                 {"execs-again", new_image_execs_again},
                 {"was-execed-again", new_image_was_execed_again},
         };
@@ -432,6 +470,7 @@ int main(int argc, char *argv[]) {
                 TEST(test_set),
                 TEST(test_inherit_nothing),
                 TEST(test_inherit),
+                TEST(test_inherit_by_address),
                 TEST(test_exec_again),
         };
 

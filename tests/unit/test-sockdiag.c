@@ -56,13 +56,13 @@ static void test_own_connection(void **state _unused_) {
 
         assert_true(fd >= 0);
         connect_pair(&p);
-        assert_int_equal(sockdiag_peer_uid(fd, &p.peer, &p.local, &uid), 0);
+        assert_int_equal(sockdiag_peer_uid(fd, &p.peer, &p.local, &uid, NULL), 0);
         assert_int_equal(uid, getuid());
         /* the same question the other way round is about our own end */
-        assert_int_equal(sockdiag_peer_uid(fd, &p.local, &p.peer, &uid), 0);
+        assert_int_equal(sockdiag_peer_uid(fd, &p.local, &p.peer, &uid, NULL), 0);
         /* a client that has shut down its side still waits for its answer */
         assert_int_equal(shutdown(p.client, SHUT_WR), 0);
-        assert_int_equal(sockdiag_peer_uid(fd, &p.peer, &p.local, &uid), 0);
+        assert_int_equal(sockdiag_peer_uid(fd, &p.peer, &p.local, &uid, NULL), 0);
         assert_int_equal(uid, getuid());
         close_pair(&p);
 }
@@ -82,7 +82,7 @@ static void test_other_uid(void **state _unused_) {
         assert_int_equal(connect(p.client, any(&p.local), sizeof(p.local)), 0);
         socklen_t len = sizeof(p.peer);
         p.server = accept4(p.listen_fd, (struct sockaddr *)&p.peer, &len, SOCK_CLOEXEC);
-        assert_int_equal(sockdiag_peer_uid(fd, &p.peer, &p.local, &uid), 0);
+        assert_int_equal(sockdiag_peer_uid(fd, &p.peer, &p.local, &uid, NULL), 0);
         assert_int_equal(uid, 12345);
         close_pair(&p);
 }
@@ -95,7 +95,7 @@ static void test_closed_peer(void **state _unused_) {
         connect_pair(&p);
         assert_int_equal(write(p.client, "x", 1), 1);
         p.client = fd_close(p.client);
-        assert_int_equal(sockdiag_peer_uid(fd, &p.peer, &p.local, &uid), -ENOENT);
+        assert_int_equal(sockdiag_peer_uid(fd, &p.peer, &p.local, &uid, NULL), -ENOENT);
         assert_int_equal(uid, 4711);
         close_pair(&p);
 }
@@ -109,7 +109,7 @@ static void test_reset_peer(void **state _unused_) {
         connect_pair(&p);
         assert_int_equal(setsockopt(p.client, SOL_SOCKET, SO_LINGER, &now, sizeof(now)), 0);
         p.client = fd_close(p.client);
-        assert_int_equal(sockdiag_peer_uid(fd, &p.peer, &p.local, &uid), -ENOENT);
+        assert_int_equal(sockdiag_peer_uid(fd, &p.peer, &p.local, &uid, NULL), -ENOENT);
         assert_int_equal(uid, 4711);
         close_pair(&p);
 }
@@ -123,7 +123,7 @@ static void test_listener_is_no_peer(void **state _unused_) {
         uid_t uid = 4711;
 
         other = listener(&address);
-        assert_int_equal(sockdiag_peer_uid(fd, &address, &local, &uid), -ENOENT);
+        assert_int_equal(sockdiag_peer_uid(fd, &address, &local, &uid, NULL), -ENOENT);
         assert_int_equal(uid, 4711);
 }
 
@@ -152,10 +152,30 @@ static void test_many(void **state _unused_) {
 
         connect_pair(&p);
         for (int i = 0; i < 1000; i++) {
-                assert_int_equal(sockdiag_peer_uid(fd, &nobody, &p.local, &uid), -ENOENT);
-                assert_int_equal(sockdiag_peer_uid(fd, &p.peer, &p.local, &uid), 0);
+                assert_int_equal(sockdiag_peer_uid(fd, &nobody, &p.local, &uid, NULL), -ENOENT);
+                assert_int_equal(sockdiag_peer_uid(fd, &p.peer, &p.local, &uid, NULL), 0);
         }
         close_pair(&p);
+}
+
+static void test_listener_of_ipv6(void **state _unused_) {
+        struct sockaddr_in6 address = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+        _cleanup_(fd_closep) int fd = sockdiag_open(), other = -EBADF;
+        socklen_t len = sizeof(address);
+        uid_t uid = 4711;
+
+        other = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (other < 0 || bind(other, (const struct sockaddr *)&address, len) < 0)
+                skip(); /* a machine without IPv6 */
+        assert_int_equal(listen(other, 8), 0);
+        assert_int_equal(getsockname(other, (struct sockaddr *)&address, &len), 0);
+        /* the two families are told apart */
+        assert_int_equal(sockdiag_listener_uid(fd, ntohs(address.sin6_port), &uid), -ENOENT);
+        assert_int_equal(uid, 4711);
+        assert_int_equal(sockdiag_listener6_uid(fd, ntohs(address.sin6_port), &uid), 0);
+        assert_int_equal(uid, getuid());
+        other = fd_close(other);
+        assert_int_equal(sockdiag_listener6_uid(fd, ntohs(address.sin6_port), &uid), -ENOENT);
 }
 
 int main(void) {
@@ -165,6 +185,7 @@ int main(void) {
                 cmocka_unit_test(test_closed_peer),
                 cmocka_unit_test(test_reset_peer),
                 cmocka_unit_test(test_listener_is_no_peer),
+                cmocka_unit_test(test_listener_of_ipv6),
                 cmocka_unit_test(test_listener),
                 cmocka_unit_test(test_many),
         };

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """activate.py NAME=ADDRESS... PROGRAM: makes listening sockets, hands them over as systemd does
-(sd_listen_fds_with_names(3)) and becomes PROGRAM. ADDRESS: tcp:HOST:PORT, stream:PATH or packet:PATH."""
+(sd_listen_fds_with_names(3)) and becomes PROGRAM. ADDRESS: tcp:HOST:PORT, stream:PATH, packet:PATH, or fd:N for
+a socket that somebody else made and holds."""
 import os
 import socket
 import sys
@@ -10,6 +11,8 @@ FIRST = 3  # SD_LISTEN_FDS_START
 
 def listener(address):
     kind, where = address.split(':', 1)
+    if kind == 'fd':
+        return socket.socket(fileno=int(where))
     if kind == 'tcp':
         host, port = where.rsplit(':', 1)
         s = socket.socket(socket.AF_INET6 if ':' in host else socket.AF_INET)

@@ -34,6 +34,7 @@ class Program:
         self.status = None  # the last STATUS= line
         self.ready_sec = None
         self.expected_exit = 0
+        self.pass_fds = ()  # descriptors of ours that it may have
         self.process = None
         self._environment, self._preexec_fn = environment, preexec_fn
         atexit.register(self._leave_nothing_behind)
@@ -52,7 +53,7 @@ class Program:
         with open(self.log_path, 'ab') as log:
             self.process = subprocess.Popen(
                 self.argv, env={**self._environment, 'NOTIFY_SOCKET': path}, stdin=subprocess.DEVNULL,
-                stdout=log, stderr=log, preexec_fn=self._preexec_fn, cwd='/')
+                stdout=log, stderr=log, preexec_fn=self._preexec_fn, pass_fds=self.pass_fds, cwd='/')
         self._wait_ready(began)
         return self
 

@@ -1,5 +1,7 @@
 """HTTP as bytes: what an SDK sends and what it gets, without a library's opinions."""
+import collections
 import json
+import resource
 import select
 import socket
 import time
@@ -91,3 +93,67 @@ def get_many(port, token, count, path='/', timeout=30):
         answers.append(Answer(raw, timeout))
         s.close()
     return answers
+
+
+def raise_descriptor_limit():
+    """For a few thousand connections of this process; programs that it starts have what they had."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+class Crowd:
+    """A client for each of @paths, all beginning at once, and trying again as SDKs do: after AGAIN_SEC, when
+    the answer was 503 or the connection ended without one.
+
+    answers: the last of each. sec: when the last one had something else than 503. n_pending, n_cut: how often
+    one had to try again, and why."""
+
+    AGAIN_SEC = 0.2
+
+    def __init__(self, port, token, paths, timeout=60):
+        self.port, self.poll = port, select.poll()
+        self.requests = [request_bytes(path, port, token, close=True) for path in paths]
+        self.answers, self.n_pending, self.n_cut, self.sec = [None] * len(paths), 0, 0, 0.0
+        self.open_ones = {}     # by descriptor: [client, socket, bytes]
+        self.later = collections.deque((0, client) for client in range(len(paths)))
+        self.began = time.monotonic()
+        while (self.open_ones or self.later) and time.monotonic() < self.began + timeout:
+            self.turn()
+        for _, s, _ in self.open_ones.values():
+            s.close()
+
+    def turn(self):
+        while self.later and self.later[0][0] <= time.monotonic():
+            self.ask(self.later.popleft()[1])
+        for fd, _ in self.poll.poll(10):
+            entry = self.open_ones[fd]
+            try:
+                piece = entry[1].recv(65536)
+            except ConnectionResetError:
+                piece = b''
+            entry[2] += piece
+            if not piece or is_complete(entry[2]):
+                self.poll.unregister(fd)
+                del self.open_ones[fd]
+                self.take(*entry)
+
+    def ask(self, client):
+        s = socket.create_connection(('127.0.0.1', self.port), timeout=30)
+        try:
+            s.sendall(self.requests[client])
+        except OSError:  # ended by the other side: seen when it is read
+            pass
+        self.open_ones[s.fileno()] = [client, s, b'']
+        self.poll.register(s.fileno(), select.POLLIN)
+
+    def take(self, client, s, raw):
+        s.close()
+        now = time.monotonic()
+        answer = Answer(raw, now - self.began)
+        self.n_pending += answer.status == 503
+        self.n_cut += answer.status == 0
+        if answer.status in (0, 503):
+            self.later.append((now + self.AGAIN_SEC, client))
+            return
+        self.answers[client] = answer
+        self.sec = now - self.began
