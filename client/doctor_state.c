@@ -197,6 +197,37 @@ static void judge_session(struct doctor_report *r, const json_t *session) {
         add_failure(r, "session", key, failure, UNLOCK);
 }
 
+/* What AWS itself says to the session that `GET /` serves, or that its role comes from. */
+static void test_session(struct doctor *d) {
+        const char *key = call_text(d->status, "default_key"), *message;
+        char error[LINK_ERROR_MAX] = "";
+        json_auto_t *answer = NULL;
+        int r;
+
+        if (!d->report.is_quiet)
+                output_progress("asking AWS about the session ...");
+        r = link_call(d->control, CONTROL("TestSession"), json_pack("{ss?}", "profile", key),
+                      CALL_AWS_SEC, error, &answer);
+        if (!d->report.is_quiet)
+                output_progress_end();
+        message = r > 0 ? call_text(answer, "message") : NULL;
+        if (r != 0)
+                doctor_report_add(&d->report, DOCTOR_PROBLEM, "session",
+                                  message && strstr(message, "mfactl ") ? NULL : UNLOCK,
+                                  "AWS does not take it: %s",
+                                  message ? message
+                                  : r < 0 ? strerror(-r)
+                                          : error);
+        else if (json_is_false(json_object_get(answer, "may_ask_iam")))
+                doctor_report_add(
+                        &d->report, DOCTOR_NOTE, "session", NULL,
+                        "AWS takes it, but the account denies it iam:ListMFADevices: it may "
+                        "be allowed little more than to assume roles");
+        else
+                doctor_report_add(&d->report, DOCTOR_OK, "session", NULL, "AWS takes it: %s",
+                                  call_text(answer, "user_arn"));
+}
+
 void doctor_sessions(struct doctor *d) {
         const json_t *sessions = json_object_get(d->status, "sessions");
         const json_t *failing = json_object_get(d->status, "roles_failing");
@@ -209,6 +240,10 @@ void doctor_sessions(struct doctor *d) {
                 judge_session(r, json_array_get(sessions, i));
         if (json_array_size(sessions) == 0)
                 doctor_report_add(r, DOCTOR_NOTE, "session", UNLOCK, "none is unlocked");
+        if (d->control && !d->is_offline &&
+            (is(call_text(d->status, "state"), "unlocked") ||
+             is(call_text(d->status, "state"), "expiring")))
+                test_session(d);
         for (size_t i = 0; i < json_array_size(failing); i++) {
                 const json_t *role = json_array_get(failing, i);
                 const char *name = call_text(role, "name");

@@ -307,6 +307,7 @@ const struct varlink_method control_methods[] = {
         {.name = "GetCredentials", .fields = profile_fields, .fn = control_get_credentials},
         {.name = "ListProfiles", .fields = after_fields, .fn = control_list_profiles},
         {.name = "Refresh", .fields = profile_fields, .fn = control_refresh},
+        {.name = "TestSession", .fields = profile_fields, .fn = control_test_session},
         {.name = "GetConsoleUrl", .fields = console_fields, .fn = control_get_console_url},
         {.name = "GetLog", .fields = log_fields, .fn = control_get_log, .takes_more = true},
         {.name = "ListMfaDevices", .fields = key_fields, .fn = list_mfa_devices},

@@ -206,6 +206,67 @@ void control_refresh(struct varlink_call *call, const json_t *parameters, void *
         renewed(w);
 }
 
+static void ask_about_session(struct control_work *w);
+
+/* First whose credentials they are; then, with @w->text holding the answer to that, what IAM says. */
+static void on_session_tested(const struct failure *failure, struct fetch_answer *answer,
+                              void *userdata) {
+        struct control_work *w = userdata;
+        char account[ACCOUNT_LEN + 1];
+        struct profile_view view;
+        bool is_first = !*w->text;
+
+        w->fetching = NULL;
+        if (failure && failure->reason == FAILURE_CLOCK_WRONG && !w->has_retried) {
+                w->has_retried = true; /* see control_methods.c */
+                ask_about_session(w);
+                return;
+        }
+        if (failure && (is_first || failure->reason != FAILURE_DENIED)) {
+                control_work_failure(w, failure);
+                return;
+        }
+        if (is_first) {
+                (void)snprintf(w->text, sizeof(w->text), "%s", answer->user_arn); /* or its start */
+                if (!find_profile(w, &view))
+                        return;
+                if (view.kind == PROFILE_KEY) {
+                        ask_about_session(w);
+                        return;
+                }
+        }
+        (void)lease_read_account(w->text, account); /* or "" */
+        control_work_reply(w, json_pack("{s:s, s:s, s:o}", "user_arn", w->text, "account_id",
+                                        account, "may_ask_iam",
+                                        is_first ? json_null() : json_boolean(!failure)));
+}
+
+static void ask_about_session(struct control_work *w) {
+        struct aws_api_request q = {.op = *w->text ? AWS_OP_LIST_MFA_DEVICES
+                                                   : AWS_OP_GET_CALLER_IDENTITY};
+        struct profile_view view;
+        const struct lease *l;
+        int r;
+
+        l = find_lease(w, &view);
+        if (!l)
+                return;
+        q.creds = lease_creds(l);
+        q.profile = &view.profile;
+        r = aws_api_ask(w->context->parts.aws, &q, on_session_tested, w, &w->fetching);
+        if (r == -EBUSY)
+                control_work_fail(w, FAILURE_BUSY, "other calls");
+        else if (r < 0)
+                control_work_fail(w, FAILURE_INTERNAL, strerror(-r));
+}
+
+void control_test_session(struct varlink_call *call, const json_t *parameters, void *userdata) {
+        struct control_work *w = start(call, parameters, userdata, ask_about_session);
+
+        if (w)
+                ask_about_session(w);
+}
+
 static void put_destination(const struct control_work *w, const struct profile_view *view,
                             char out[CONTROL_DESTINATION_MAX + 1]) {
         const char *region = view->profile.where.region;

@@ -14,6 +14,7 @@ extern const char control_no_default[];
 void control_get_credentials(struct varlink_call *call, const json_t *parameters, void *userdata);
 void control_list_profiles(struct varlink_call *call, const json_t *parameters, void *userdata);
 void control_refresh(struct varlink_call *call, const json_t *parameters, void *userdata);
+void control_test_session(struct varlink_call *call, const json_t *parameters, void *userdata);
 void control_get_console_url(struct varlink_call *call, const json_t *parameters, void *userdata);
 
 /* Notes which calls @role has news for; they are looked at in control_profiles_go_on(), outside of what

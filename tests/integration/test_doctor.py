@@ -400,3 +400,13 @@ def test_real_programs(unlocked):
             'variables', 'AWS_CONTAINER_CREDENTIALS_FULL_URI'} <= {c['check'] for c in found if c['level'] == 'ok'}
     found = json.loads(unlocked.mfactl('doctor', '--json', '--offline').out)['checks']
     assert [c['check'] for c in found if c['level'] == 'problem'] == ['way to mfad']
+
+
+def test_real_session_that_may_do_little(unlocked):
+    """The account denies it even to look at its user's own MFA devices."""
+    unlocked.simulator.fault('access_denied', 'ListMFADevices', count=-1)
+    found = json.loads(unlocked.mfactl('doctor', '--json', environment=unlocked.mfactl_env()).out)['checks']
+    assert [c['level'] for c in found if 'iam:ListMFADevices' in c['text']] == ['note'], found
+    unlocked.simulator.fault('expired_token', 'GetCallerIdentity', count=-1)
+    found = json.loads(unlocked.mfactl('doctor', '--json', environment=unlocked.mfactl_env()).out)['checks']
+    assert ['AWS does not take it' in c['text'] for c in found if c['level'] == 'problem' and c['check'] == 'session'] == [True], found

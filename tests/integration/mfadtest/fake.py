@@ -77,6 +77,8 @@ class FakeDaemons:
                                'seconds_left': 43200, 'already': False},
             'Control.GetKeyIdentity': {'user_arn': 'arn:aws:iam::123456789012:user/alice',
                                        'account_id': '123456789012'},
+            'Control.TestSession': {'user_arn': 'arn:aws:iam::123456789012:user/alice', 'account_id': '123456789012',
+                                    'may_ask_iam': True},
             'Control.ListMfaDevices': {'serials': ['arn:aws:iam::123456789012:mfa/alice']},
             'Vault.GetStatus': lambda p: self.vault(), 'Vault.Create': self._create,
             'Vault.Open': self._open, 'Vault.AddKey': self._add, 'Vault.SetKeyInfo': self._set,
