@@ -15,9 +15,11 @@ sys.path[:0] = [os.path.join(HERE, 'integration'), HERE]
 from awssim.client import AwsSim  # noqa: E402
 from mfadtest.build import Build  # noqa: E402
 from mfadtest.client import LOCKED, OK  # noqa: E402
+from mfadtest.processes import wait_until  # noqa: E402
 from mfadtest.stack import Stack  # noqa: E402
 
 AWS = '/usr/bin/aws'
+ROLE = 'arn:aws:iam::123456789012:role/Developer'
 ASK_BOTO = "import boto3, sys; print(boto3.client('sts', endpoint_url=sys.argv[1]).get_caller_identity()['Arn'])"
 
 
@@ -99,6 +101,13 @@ class Demo:
         self.step('In another terminal: Python with boto3')
         self.become_the_user('eval "$(mfactl env)"; python3 -c "import boto3; ...get_caller_identity()"',
                              ['/usr/bin/python3', '-c', ASK_BOTO, url])
+        self.step('A role profile of ~/.aws/config: no other code is asked for')
+        self.stack.write_profiles({'dev': {'role_arn': ROLE, 'source_profile': 'default'}})
+        wait_until(lambda: 'dev' in self.stack.profiles(), what='mfad reads ~/.aws/config again')
+        self.show('cat ~/.aws/config', '...\n[profile dev]\n' + self.stack.read('.aws/config').split('[profile dev]\n')[1])
+        done = self.ask_aws('eval "$(mfactl env --profile dev)"; aws sts get-caller-identity', self.aws,
+                            {**self.stack.client_environment('dev'), 'AWS_CA_BUNDLE': self.simulator.ca_file})
+        self.check(done.returncode == 0 and ':assumed-role/Developer/' in done.stdout, 'the answer does not name the role')
         self.step('How things stand')
         self.check(self.mfactl('mfactl status', 'status').startswith('unlocked'),
                    'status does not say "unlocked"')
