@@ -13,7 +13,6 @@
 #include "daemon/front/hooks.h"
 #include "daemon/front/http_in.h"
 #include "daemon/front/lock.h"
-#include "daemon/front/notify.h"
 #include "daemon/front/lease.h"
 #include "daemon/front/persist.h"
 #include "daemon/front/peers.h"
@@ -25,6 +24,7 @@
 #include "daemon/front/signer_client.h"
 #include "daemon/front/tokens.h"
 #include "daemon/shared/listen.h"
+#include "daemon/shared/notify.h"
 
 #include <fcntl.h>
 #include <signal.h>

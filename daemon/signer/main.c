@@ -10,6 +10,7 @@
 #include "common/varlink.h"
 #include "common/wiping.h"
 #include "daemon/shared/listen.h"
+#include "daemon/shared/notify.h"
 #include "daemon/shared/varlink_server.h"
 #include "daemon/signer/credential.h"
 #include "daemon/signer/sign_api.h"
@@ -20,7 +21,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 
 #define ACK_MAX ((size_t)256)
@@ -48,6 +48,8 @@ static const char usage[] =
         "  --help     show this\n"
         "  --version  show the version\n";
 
+#define STATUS_MAX 64
+
 struct signer {
         char **argv;
         sd_event *event;
@@ -58,17 +60,18 @@ struct signer {
 
 static void tell_systemd(struct signer *s, bool is_ready) {
         const struct vault_keys *keys = vault_keys(s->vault);
-        const char *ready = is_ready ? "READY=1\n" : "";
+        char status[STATUS_MAX] = "", text[STATUS_MAX + 32];
 
-        /* without a service manager there is nobody to tell: not an error */
         switch (vault_state(s->vault)) {
-        case VAULT_NONE: (void)sd_notifyf(0, "%sSTATUS=no vault yet", ready); break;
-        case VAULT_SEALED: (void)sd_notifyf(0, "%sSTATUS=vault sealed", ready); break;
+        case VAULT_NONE: strcpy(status, "no vault yet"); break;
+        case VAULT_SEALED: strcpy(status, "vault sealed"); break;
         case VAULT_OPEN:
-                (void)sd_notifyf(0, "%sSTATUS=vault open, %zu key%s", ready, keys->n,
-                                 keys->n == 1 ? "" : "s");
+                (void)snprintf(status, sizeof(status), "vault open, %zu key%s", keys->n,
+                               keys->n == 1 ? "" : "s");
                 break;
         }
+        (void)snprintf(text, sizeof(text), "%sSTATUS=%s", is_ready ? "READY=1\n" : "", status);
+        notify_send(text);
 }
 
 static void on_vault_changed(void *userdata) {

@@ -230,3 +230,13 @@ def test_clients_without_daemon_hear_so(make_stack):
         done = stack.mfactl(*command, stdin='123456\n')
         assert done.code == client.NOT_RUNNING, done
         assert done.out == '' and done.err
+
+
+def test_a_service_manager_that_does_not_listen_stops_nobody(unlocked):
+    """Its socket takes eleven messages; each new image sends one or two."""
+    for _ in range(25):
+        with unlocked.vault(timeout=10) as vault:
+            vault.call('Seal')
+        with unlocked.control(timeout=10) as control:
+            control.call('Lock')
+    assert unlocked.vault_status()['state'] == 'sealed'

@@ -11,7 +11,7 @@ LAYERS = [
     ('common', 'common', 'wire aead boot_id creds sigv4 sockdiag aws_* signer_proto fetch_proto varlink varlink_text ini'),
     ('shared', 'daemon/shared', '*'),
     ('reach-out', 'daemon/front', 'audit config confine peer peers recent reload failure attempts aws_clock aws_gate aws_api fetcher file_watch hooks signer_client '
-                                  'lock notify wiping_free'),
+                                  'lock wiping_free'),
     ('reach-out', 'daemon/fetch', 'https aws_answer signin_answer'),
     ('domain', 'daemon/front', 'lease session session_next tokens persist persist_blob profiles role role_* roles'),
     ('domain', 'daemon/signer', 'vault vault_* kdf policy code_memory sign wrap'),

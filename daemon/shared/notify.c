@@ -1,4 +1,4 @@
-#include "daemon/front/notify.h"
+#include "daemon/shared/notify.h"
 #include "common/log.h"
 
 #include <stddef.h>
