@@ -15,11 +15,13 @@ from mfadtest.fake import FakeDaemons  # noqa: E402
 from mfadtest.stack import Stack  # noqa: E402
 
 
-# A shell starts what runs in the background deaf to Ctrl-C, and programs under test would inherit that.
+# A shell starts what runs in the background deaf to Ctrl-C, nohup(1) deaf to a hang-up, and programs under test
+# would inherit that.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
-if signal.getsignal(signal.SIGQUIT) == signal.SIG_IGN:
-    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+for deaf in (signal.SIGQUIT, signal.SIGHUP):
+    if signal.getsignal(deaf) == signal.SIG_IGN:
+        signal.signal(deaf, signal.SIG_DFL)
 # `./run` ends us so when it is interrupted itself; what we started must end too
 signal.signal(signal.SIGTERM, lambda number, frame: pytest.exit('terminated', returncode=128 + number))
 
