@@ -358,12 +358,15 @@ static bool read_name(const struct http_text *spelled, char *out, size_t size) {
 static _noinline_ int answer_resolved(struct endpoint *e, struct question *q) {
         char name[PROFILE_NAME_MAX + 1];
         struct profile_view view;
+        int r;
 
         if (!read_name(&q->spelled, name, sizeof(name)))
                 return queue_excuse(e, q, &unknown);
         q->name = name;
         (void)profiles_resolve(e->parts.profiles, name, &view); /* it is in the view, too */
-        return answer_view(e, q, &view);
+        r = answer_view(e, q, &view);
+        q->name = NULL; /* it goes with this frame */
+        return r;
 }
 
 static _noinline_ int answer_arn(struct endpoint *e, struct question *q) {

@@ -184,7 +184,7 @@ static uint32_t keep(struct peers *p, const struct peer *peer) {
 static void look_up(struct peers *p, struct peer_end *end) {
         struct question q = {.id = ++p->last_question, .inode = end->inode, .pid = end->pid};
         uint64_t began = clock_boot_usec(), took;
-        struct answer a;
+        struct answer a = {0};
         int r = 0;
 
         if ((q.inode == 0 && q.pid <= 0) || !may_look(p, began))

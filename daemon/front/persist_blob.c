@@ -11,8 +11,8 @@
 #include <string.h>
 
 /* The last byte is the version. */
-#define MAGIC     "MFADSES\1"
 #define MAGIC_LEN 8
+static const uint8_t magic[MAGIC_LEN] = {'M', 'F', 'A', 'D', 'S', 'E', 'S', 1};
 
 /* Offsets; docs/vault-format.md shows them as a table. */
 enum {
@@ -224,7 +224,7 @@ int persist_blob_seal(const struct secret *key, const uint8_t wrapped[SIGNER_WRA
         if (r < 0)
                 return r;
         file = (uint8_t *)at;
-        memcpy(file, MAGIC, MAGIC_LEN);
+        memcpy(file, magic, MAGIC_LEN);
         memcpy(file + AT_WRAPPED, wrapped, SIGNER_WRAPPED_LEN);
         if (RAND_bytes(file + AT_NONCE, AEAD_NONCE_LEN) != 1)
                 return -EIO;
@@ -238,7 +238,7 @@ int persist_blob_seal(const struct secret *key, const uint8_t wrapped[SIGNER_WRA
 
 int persist_blob_check(const void *file, size_t len, uint8_t ret_wrapped[SIGNER_WRAPPED_LEN]) {
         if (len < PERSIST_HEADER_LEN + AEAD_TAG_LEN || len > PERSIST_FILE_MAX ||
-            memcmp(file, MAGIC, MAGIC_LEN) != 0)
+            memcmp(file, magic, MAGIC_LEN) != 0)
                 return -EBADMSG;
         memcpy(ret_wrapped, (const uint8_t *)file + AT_WRAPPED, SIGNER_WRAPPED_LEN);
         return 0;
