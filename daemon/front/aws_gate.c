@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-struct place { /* an endpoint that fails; "" for a free place */
-        char url[URL_MAX_LEN + 1];
+struct place { /* a route that fails; NULL for a free place */
+        char *route;
         struct failure failure;
         unsigned n_failures;
         uint64_t opens_usec;
@@ -16,33 +16,38 @@ struct place { /* an endpoint that fails; "" for a free place */
 };
 
 struct aws_gate {
-        struct place places[AWS_GATE_ENDPOINTS_MAX];
+        struct place places[AWS_GATE_ROUTES_MAX];
 };
 
-static struct place *find(const struct aws_gate *g, const char *url) {
-        for (size_t i = 0; i < AWS_GATE_ENDPOINTS_MAX; i++)
-                if (strcmp(g->places[i].url, url) == 0)
+static struct place *find(const struct aws_gate *g, const char *route) {
+        for (size_t i = 0; i < AWS_GATE_ROUTES_MAX; i++)
+                if (g->places[i].route && strcmp(g->places[i].route, route) == 0)
                         return (struct place *)&g->places[i];
         return NULL;
 }
 
-/* A free place, else that of the endpoint that was tried longest ago. */
-static struct place *make(struct aws_gate *g, const char *url) {
+static void clear(struct place *p) {
+        free(p->route);
+        *p = (struct place){0};
+}
+
+/* A free place, else that of the route that was tried longest ago. NULL without memory. */
+static struct place *make(struct aws_gate *g, const char *route) {
         struct place *oldest = &g->places[0];
 
-        for (size_t i = 0; i < AWS_GATE_ENDPOINTS_MAX; i++) {
+        for (size_t i = 0; i < AWS_GATE_ROUTES_MAX; i++) {
                 struct place *p = &g->places[i];
 
-                if (!*p->url) {
+                if (!p->route) {
                         oldest = p;
                         break;
                 }
                 if (p->opens_usec < oldest->opens_usec)
                         oldest = p;
         }
-        *oldest = (struct place){0};
-        (void)snprintf(oldest->url, sizeof(oldest->url), "%s", url); /* its own limit */
-        return oldest;
+        clear(oldest);
+        oldest->route = strdup(route);
+        return oldest->route ? oldest : NULL;
 }
 
 /* 1, 2, 4 ... AWS_GATE_WAIT_SEC_MAX seconds, less up to a quarter by chance: not all machines that
@@ -57,8 +62,8 @@ static uint64_t wait_usec(unsigned n_failures) {
         return sec * USEC_PER_SEC - sec * USEC_PER_SEC / 4 * (chance % 1024) / 1024;
 }
 
-uint64_t aws_gate_opens_usec(const struct aws_gate *g, const char *url) {
-        const struct place *p = find(g, url);
+uint64_t aws_gate_opens_usec(const struct aws_gate *g, const char *route) {
+        const struct place *p = find(g, route);
 
         if (!p)
                 return 0;
@@ -67,35 +72,37 @@ uint64_t aws_gate_opens_usec(const struct aws_gate *g, const char *url) {
         return p->opens_usec <= clock_boot_usec() ? 0 : p->opens_usec;
 }
 
-const struct failure *aws_gate_failure(const struct aws_gate *g, const char *url) {
-        const struct place *p = find(g, url);
+const struct failure *aws_gate_failure(const struct aws_gate *g, const char *route) {
+        const struct place *p = find(g, route);
 
         return p ? &p->failure : NULL;
 }
 
-void aws_gate_began(struct aws_gate *g, const char *url) {
-        struct place *p = find(g, url);
+void aws_gate_began(struct aws_gate *g, const char *route) {
+        struct place *p = find(g, route);
 
         if (p)
                 p->is_trying = true;
 }
 
-void aws_gate_worked(struct aws_gate *g, const char *url) {
-        struct place *p = find(g, url);
+void aws_gate_worked(struct aws_gate *g, const char *route) {
+        struct place *p = find(g, route);
 
         if (p)
-                *p = (struct place){0};
+                clear(p);
 }
 
-void aws_gate_failed(struct aws_gate *g, const char *url, const struct failure *f) {
-        struct place *p = find(g, url);
+void aws_gate_failed(struct aws_gate *g, const char *route, const struct failure *f) {
+        struct place *p = find(g, route);
         int64_t since;
 
         /* several calls may have been under way when it broke: they count as one try */
         if (p && !p->is_trying && p->opens_usec > clock_boot_usec())
                 return;
         if (!p)
-                p = make(g, url);
+                p = make(g, route);
+        if (!p)
+                return; /* without a back-off, then */
         since = p->n_failures > 0 ? p->failure.since_wall_sec : f->at_wall_sec;
         p->failure = *f;
         p->failure.since_wall_sec = since;
@@ -104,8 +111,8 @@ void aws_gate_failed(struct aws_gate *g, const char *url, const struct failure *
         p->opens_usec = clock_boot_usec() + wait_usec(p->n_failures);
 }
 
-void aws_gate_cancelled(struct aws_gate *g, const char *url) {
-        struct place *p = find(g, url);
+void aws_gate_cancelled(struct aws_gate *g, const char *route) {
+        struct place *p = find(g, route);
 
         if (p)
                 p->is_trying = false;
@@ -121,6 +128,10 @@ int aws_gate_new(struct aws_gate **ret) {
 }
 
 struct aws_gate *aws_gate_free(struct aws_gate *g) {
+        if (!g)
+                return NULL;
+        for (size_t i = 0; i < AWS_GATE_ROUTES_MAX; i++)
+                clear(&g->places[i]);
         free(g);
         return NULL;
 }

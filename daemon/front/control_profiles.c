@@ -177,7 +177,8 @@ static void renewed(struct control_work *w) {
         }
         if (role_failure(role))
                 control_work_failure(w, role_failure(role));
-        else if (!lease_creds(role_lease(role)))
+        else if (!lease_creds(role_lease(role)) ||
+                 role_lease(role)->bought_boot_usec == w->bought_usec)
                 control_work_fail(w, FAILURE_NONE, "its session has ended");
         else
                 control_work_reply(w, json_pack("{s:o}", "profile",
@@ -197,6 +198,8 @@ void control_refresh(struct varlink_call *call, const json_t *parameters, void *
                 return;
         }
         (void)snprintf(w->name, sizeof(w->name), "%s", view.profile.name); /* the default's, too */
+        role = roles_find(w->context->parts.roles, w->name);
+        w->bought_usec = role ? role_lease(role)->bought_boot_usec : 0;
         r = roles_renew(w->context->parts.roles, &view, &role);
         if (r < 0) {
                 control_work_fail(w, FAILURE_INTERNAL, strerror(-r));

@@ -32,6 +32,7 @@ struct control_work {
         struct aws_api_call *fetching;
         const struct role *role; /* that it waits for; NULL when that one is gone */
         bool waits_for_role;
+        uint64_t bought_usec; /* what it had before, CLOCK_BOOTTIME; 0 for nothing */
         bool has_role_news;
         bool lends;                      /* it is about credentials: how it ends is recorded */
         bool has_retried;                /* with a clock that was learnt from a refusal */

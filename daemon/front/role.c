@@ -40,7 +40,7 @@ struct role *role_free(struct role *role) {
         assert(!role->call);
         lease_clear(&role->lease);
         free(role->failure);
-        free(role->url);
+        free(role->route);
         free(role->name);
         free(role);
         return NULL;

@@ -9,10 +9,10 @@
 
 struct aws_api_call;
 struct failure;
-struct roles;
+struct role_shop;
 
 struct role {
-        struct roles *roles;
+        struct role_shop *shop; /* where it is bought */
         char *name;
         bool is_arn;
         struct lease lease;
@@ -23,11 +23,10 @@ struct role {
         bool is_wanted;   /* a purchase has to begin as soon as it can */
         bool is_forced;   /* whatever is held or was refused */
         bool has_retried; /* with a clock that was learnt from a refusal */
-        unsigned n_refused;
         uint64_t refused_until_usec;
         struct failure *failure; /* NULL for none: most have none, and it is large */
         struct aws_api_call *call;
-        char *url;             /* that the call goes to */
+        char *route; /* the way that its call takes to AWS: what fails there fails all of them */
         struct role_mark mark; /* what it was bought for */
         uint64_t generation;   /* of the profiles when the mark was last compared */
 };

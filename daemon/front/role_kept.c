@@ -32,7 +32,7 @@ int role_kept_put(struct roles *r, struct role_kept *kept) {
         k = role_table_add(t, kept->name, kept->is_arn, &role);
         if (k < 0)
                 return k;
-        role->roles = r;
+        role->shop = roles_shop(r);
         role->is_asked_for = kept->is_asked_for;
         role->used_usec = kept->used_usec;
         role->mark = kept->mark;

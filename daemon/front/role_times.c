@@ -20,16 +20,6 @@ uint64_t role_refresh_due_usec(const struct lease *l) {
         return l->ends_boot_usec - lead - by_chance(lead / 10);
 }
 
-uint64_t role_refused_usec(bool is_internal, unsigned n, bool holds_creds) {
-        uint64_t sec = ROLE_REFUSED_SEC;
-
-        if (is_internal)
-                return ROLE_INTERNAL_SEC * USEC_PER_SEC;
-        if (holds_creds)
-                sec <<= n > 3 ? 3 : n - 1;
-        return (sec > ROLE_RETRY_SEC_MAX ? ROLE_RETRY_SEC_MAX : sec) * USEC_PER_SEC;
-}
-
 uint64_t role_retry_due_usec(uint64_t from_usec) {
         return from_usec + by_chance(USEC_PER_SEC);
 }

@@ -17,6 +17,7 @@
 struct aws_api;
 struct profile_view;
 struct profiles;
+struct role_shop;
 struct role_table;
 struct roles;
 struct sessions;
@@ -50,5 +51,6 @@ int roles_watch(struct roles *r, roles_changed_fn fn, void *userdata);
 void roles_config_changed(struct roles *r);
 /* Does what is due. The timer calls it; so do tests that own the clock. */
 void roles_check_time(struct roles *r);
-/* The entries themselves, for role_kept.h alone. */
+/* The entries themselves, and where they are bought, for role_kept.h alone. */
 struct role_table *roles_table(struct roles *r);
+struct role_shop *roles_shop(struct roles *r);

