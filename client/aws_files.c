@@ -194,6 +194,15 @@ static bool has_changed(int dir, const char *name, const struct stat *before) {
                now.st_mtim.tv_nsec != before->st_mtim.tv_nsec;
 }
 
+/* fs_replace_file() takes "@name.new" for a leftover of its own, but the folder is the user's. */
+static bool is_in_the_way(int dir, const char *name) {
+        char new_name[PATH_LEN_MAX];
+
+        (void)snprintf(new_name, sizeof(new_name), "%s.new",
+                       name); /* what is too long fails there */
+        return faccessat(dir, new_name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 /* Of all mfactls, only one edits in @dir at a time. The lock goes with the descriptor. */
 static int lock_dir(int dir) {
         uint64_t deadline = clock_boot_usec() + AWS_FILES_LOCK_SEC * USEC_PER_SEC;
@@ -288,6 +297,12 @@ static int edit(const char *path, mode_t mode, change_fn change, void *userdata,
                 r = change(&text, userdata, &changed);
         if (r <= 0)
                 return r;
+        if (is_in_the_way(dir, name)) {
+                *ret_what =
+                        "a file of that name with .new at its end is in the way, perhaps left by a "
+                        "crash: see whether you need it, and remove it";
+                return -EBUSY;
+        }
         if (has_changed(dir, name, is_there ? &st : NULL)) {
                 *ret_what = "it was changed at the same time";
                 return -EAGAIN;

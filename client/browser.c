@@ -116,12 +116,13 @@ int browser_open(const char *url, void (*prepare)(void)) {
         r = write_page(url, path);
         if (r < 0)
                 return r;
-        pid = fork();
-        if (pid == 0)
-                become_opener(path, prepare);
-        r = pid < 0 ? -errno : wait_for_opener(pid);
-        if (r >= 0)
-                r = start_remover(path);
+        r = start_remover(path); /* first: whoever is tired of waiting for the opener ends us */
+        if (r >= 0) {
+                pid = fork();
+                if (pid == 0)
+                        become_opener(path, prepare);
+                r = pid < 0 ? -errno : wait_for_opener(pid);
+        }
         if (r < 0)
                 (void)unlink(path);
         return r;

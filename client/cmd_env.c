@@ -66,14 +66,37 @@ static enum exit_code check_profile(struct link *control, const char *profile, j
         return code;
 }
 
-static const char *how_to_use(enum environment_shell shell) {
-        switch (shell) {
-        case ENVIRONMENT_SH: return "eval \"$(mfactl env)\"";
-        case ENVIRONMENT_FISH: return "mfactl env --shell fish | source";
-        case ENVIRONMENT_CSH: return "eval \"`mfactl env --shell csh`\"";
-        case ENVIRONMENT_POWERSHELL: return "mfactl env --shell powershell | Out-String | iex";
-        }
-        abort();
+/* The options that were given, for the user to repeat. Returns false for a name that every shell would have to
+ * be told otherwise. */
+static bool list_options(const struct args *args, struct buf *ret) {
+        static const char plain[] =
+                "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_./+@:";
+        const char *profile = args->text[ARGS_PROFILE], *quote = "";
+        int r = 0;
+
+        if (profile && strpbrk(profile, "'`$\"\\!"))
+                return false;
+        if (profile && strspn(profile, plain) != strlen(profile))
+                quote = "'";
+        if (profile)
+                r = buf_printf(ret, " --profile %s%s%s", quote, profile, quote);
+        if (r >= 0 && args->is_set[ARGS_TOKEN_FILE_ONLY])
+                r = buf_puts(ret, " --token-file-only");
+        return r >= 0;
+}
+
+static void say_how_to_use(const struct args *args, enum environment_shell shell) {
+        static const char *const forms[][2] = {
+                [ENVIRONMENT_SH] = {"eval \"$(mfactl env", ")\""},
+                [ENVIRONMENT_FISH] = {"mfactl env --shell fish", " | source"},
+                [ENVIRONMENT_CSH] = {"eval \"`mfactl env --shell csh", "`\""},
+                [ENVIRONMENT_POWERSHELL] = {"mfactl env --shell powershell", " | Out-String | iex"},
+        };
+        _cleanup_(buf_clear) struct buf options = BUF_INIT(2 * ARGS_TEXT_MAX);
+
+        if (list_options(args, &options))
+                output_hint("to use it, run: %s%s%s", forms[shell][0], buf_text(&options),
+                            forms[shell][1]);
 }
 
 enum exit_code cmd_env(const struct args *args) {
@@ -107,6 +130,6 @@ enum exit_code cmd_env(const struct args *args) {
                 return EXIT_CODE_FAILURE;
         }
         if (output_is_terminal())
-                output_hint("to use it, run: %s", how_to_use(shell));
+                say_how_to_use(args, shell);
         return EXIT_CODE_OK;
 }

@@ -119,9 +119,10 @@ static const char *known_serial(const json_t *status, const char *name) {
         return NULL;
 }
 
-/* Learns about one stored key what AWS knows, and notes it in the vault. */
+/* Learns about one stored key what AWS knows, and notes it in the vault. Without an MFA device the user is
+ * told how to name one, and @is_ready becomes false. */
 static enum exit_code complete(struct import *i, struct link *control, const json_t *status,
-                               const char *name) {
+                               const char *name, bool *is_ready) {
         json_auto_t *identity = NULL, *devices = NULL, *parameters = NULL;
         const char *serial = known_serial(status, name), *arn;
 
@@ -132,6 +133,7 @@ static enum exit_code complete(struct import *i, struct link *control, const jso
                 serial = find_serial(control, name, i->is_unattended, &devices);
         if (serial)
                 output_say(OUTPUT_PLAIN, "Its MFA device: %s\n", serial);
+        *is_ready = *is_ready && serial;
         if (!arn && !serial)
                 return EXIT_CODE_OK;
         parameters = json_pack("{ss}", "name", name);
@@ -142,13 +144,13 @@ static enum exit_code complete(struct import *i, struct link *control, const jso
         return call_run(i->vault, VAULT("SetKeyInfo"), json_incref(parameters), CALL_SEC, NULL);
 }
 
-static enum exit_code complete_all(struct import *i, struct link *control) {
+static enum exit_code complete_all(struct import *i, struct link *control, bool *is_ready) {
         json_auto_t *status = NULL;
         enum exit_code code;
 
         code = call_run(i->vault, VAULT("GetStatus"), NULL, CALL_SEC, &status);
         for (size_t k = 0; k < i->n_keys && code == EXIT_CODE_OK; k++)
-                code = complete(i, control, status, i->keys[k].name);
+                code = complete(i, control, status, i->keys[k].name, is_ready);
         return code;
 }
 
@@ -174,6 +176,26 @@ static enum exit_code type_key(struct import *i, const json_t *status) {
         return code;
 }
 
+/* Those keys of the vault whose MFA device neither it nor ~/.aws/config names: what an earlier set-up could not
+ * finish. */
+static void list_unfinished(struct import *i, const json_t *status) {
+        const json_t *keys = json_object_get(status, "keys");
+
+        for (size_t k = 0; k < json_array_size(keys) && i->n_keys < IMPORT_KEYS_MAX; k++) {
+                const json_t *key = json_array_get(keys, k);
+                const char *name = call_text(key, "name");
+                const struct aws_profile *profile = name ? aws_config_find(i->config, name) : NULL;
+                struct import_key *unfinished = &i->keys[i->n_keys];
+
+                if (!name || strlen(name) > KEY_NAME_MAX || call_text(key, "mfa_serial") ||
+                    (profile && *profile->mfa_serial))
+                        continue;
+                strcpy(unfinished->name, name);
+                unfinished->section[0] = '\0';
+                i->n_keys++;
+        }
+}
+
 static enum exit_code store(struct import *i, const struct args *args) {
         json_auto_t *status = NULL;
         enum exit_code code;
@@ -185,6 +207,7 @@ static enum exit_code store(struct import *i, const struct args *args) {
                 return import_store(i, status);
         if (json_array_size(json_object_get(status, "keys")) > 0) {
                 output_say(OUTPUT_PLAIN, "Nothing to import; the vault holds its keys already.\n");
+                list_unfinished(i, status);
                 return EXIT_CODE_OK;
         }
         if (!i->is_unattended && prompt_is_possible())
@@ -288,6 +311,7 @@ enum exit_code cmd_init(const struct args *args) {
         _cleanup_(import_clear) struct import i = {.is_unattended = args->is_set[ARGS_YES]};
         _cleanup_(link_freep) struct link *control = NULL;
         enum exit_code code;
+        bool is_ready = true;
 
         if (args->is_set[ARGS_NO_ENVIRONMENT])
                 return environment_d_remove();
@@ -304,14 +328,16 @@ enum exit_code cmd_init(const struct args *args) {
         if (code == EXIT_CODE_OK)
                 code = store(&i, args);
         if (code == EXIT_CODE_OK)
-                code = complete_all(&i, control);
+                code = complete_all(&i, control, &is_ready);
         if (code == EXIT_CODE_OK)
                 code = remove_plain(&i, args);
         if (code == EXIT_CODE_OK)
                 code = offer_files(i.is_unattended);
         if (code == EXIT_CODE_OK)
                 code = offer_environment(control, i.is_unattended);
-        if (code == EXIT_CODE_OK)
+        if (code == EXIT_CODE_OK && is_ready)
                 say_next();
+        else if (code == EXIT_CODE_OK)
+                output_hint("not ready: mfactl unlock needs an MFA device for each key, see above");
         return code;
 }

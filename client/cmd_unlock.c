@@ -82,9 +82,15 @@ static enum exit_code ask_code(struct code *ret) {
 
                 if (r == -ENXIO)
                         return unseal_no_terminal("the code", "--code-stdin, or as an argument");
-                if (r < 0)
-                        return EXIT_CODE_USAGE; /* the user went away */
-                if (take_code(secret_reveal(line), ret))
+                if (r == -ENODATA) {
+                        output_error("no code was given, and nothing was sent");
+                        return EXIT_CODE_USAGE;
+                }
+                if (r < 0 && r != -E2BIG) {
+                        output_error("cannot read from the terminal: %s", strerror(-r));
+                        return EXIT_CODE_FAILURE;
+                }
+                if (r >= 0 && take_code(secret_reveal(line), ret))
                         return EXIT_CODE_OK;
                 (void)bad_code(); /* said; asked again below */
         }

@@ -27,7 +27,8 @@ struct cmd_inherited cmd_inherited;
 static const struct command commands[] = {
         {"init", "[PROFILE]...", "first set-up: takes keys from ~/.aws/credentials into the vault",
          "Stores the keys, finds out whose they are and which MFA device they have, and offers to\n"
-         "remove the plain ones, and to lead the whole login to mfad. May be run again at any time.\n",
+         "remove the plain ones, and to lead the whole login to mfad. May be run again at any time.\n"
+         "Plain keys stay for all that --yes says, unless --remove-plain-keys stands beside it.\n",
          IMPORTS | ARGS_BIT(ARGS_NO_ENVIRONMENT), 0, -1, false, cmd_init},
         {"unlock", "[CODE]", "buy a session with a code of the MFA device",
          "Asks for the code unless it is given, and for the passphrase when the vault is sealed.\n"
@@ -111,19 +112,26 @@ static int match(const char *name, int argc, char *argv[]) {
         return argc > 2 && strcmp(argv[2], space + 1) == 0 ? 2 : 0;
 }
 
-/* "key" alone, or with a word that is none of its commands. */
-static enum exit_code unknown_command(char *argv[]) {
+/* "key" alone, or with a word that is none of its commands: @word, or NULL. */
+static enum exit_code unknown_command(char *argv[], const char *word) {
+        bool is_help = word && (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0);
         size_t len = strlen(argv[1]);
         bool is_group = false;
 
         for (size_t i = 0; i < ELEMENTSOF(commands); i++) {
                 if (strncmp(commands[i].name, argv[1], len) != 0 || commands[i].name[len] != ' ')
                         continue;
-                if (!is_group)
+                if (!is_group && !is_help)
                         output_error("%s: what? One of:", argv[1]);
                 is_group = true;
-                output_hint("    mfactl %s", commands[i].name);
+                if (is_help)
+                        output_say(OUTPUT_PLAIN, "    mfactl %-13s %s\n", commands[i].name,
+                                   commands[i].summary);
+                else
+                        output_hint("    mfactl %s", commands[i].name);
         }
+        if (is_group && is_help)
+                return EXIT_CODE_OK;
         if (!is_group) {
                 output_error("there is no command \"%s\"", argv[1]);
                 output_hint("run: mfactl --help");
@@ -148,7 +156,7 @@ static enum exit_code run(int argc, char *argv[]) {
                 }
                 return commands[i].run(&args);
         }
-        return unknown_command(argv);
+        return unknown_command(argv, argc > 2 ? argv[2] : NULL);
 }
 
 static void save_inherited(void) {
@@ -159,6 +167,7 @@ static void save_inherited(void) {
 
 int main(int argc, char *argv[]) {
         enum exit_code code;
+        int r;
 
         save_inherited();
         log_open("mfactl", LOG_LEVEL_WARNING);
@@ -185,7 +194,10 @@ int main(int argc, char *argv[]) {
         } else {
                 code = run(argc, argv);
         }
-        if (output_close() < 0 && code == EXIT_CODE_OK)
+        r = output_close();
+        if (r < 0 && r != -EPIPE) /* who closes a pipe has seen enough */
+                output_error("cannot write to standard output: %s", strerror(-r));
+        if (r < 0 && code == EXIT_CODE_OK)
                 code = EXIT_CODE_FAILURE;
         return (int)code;
 }

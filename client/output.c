@@ -11,8 +11,10 @@
 static struct {
         bool out_is_terminal, error_is_terminal;
         bool out_has_colour, error_has_colour;
-        bool is_utf8;
+        bool is_utf8, is_dumb;
 } terminal;
+static bool is_progress_shown;
+static int out_error; /* errno of the first write to stdout that failed */
 
 /* POSIX: the first of these that is set and not empty decides. */
 static bool locale_is_utf8(void) {
@@ -29,8 +31,10 @@ static bool locale_is_utf8(void) {
 
 void output_open(void) {
         const char *no_colour = getenv("NO_COLOR"), *term = getenv("TERM");
-        bool may_colour = !(no_colour && *no_colour) && term && *term && strcmp(term, "dumb") != 0;
+        bool may_colour;
 
+        terminal.is_dumb = !term || !*term || strcmp(term, "dumb") == 0;
+        may_colour = !(no_colour && *no_colour) && !terminal.is_dumb;
         terminal.out_is_terminal = isatty(STDOUT_FILENO);
         terminal.error_is_terminal = isatty(STDERR_FILENO);
         terminal.out_has_colour = terminal.out_is_terminal && may_colour;
@@ -115,9 +119,10 @@ static void _printf_(4, 0)
                 return;
         }
         (void)output_safe(text, &safe); /* what is beyond the limit is cut */
-        /* a stream that takes nothing is found by output_close() */
-        (void)fprintf(to, "%s%s%s", is_styled ? style_code(style) : "", buf_text(&safe),
-                      is_styled ? "\x1b[0m" : "");
+        if (fprintf(to, "%s%s%s", is_styled ? style_code(style) : "", buf_text(&safe),
+                    is_styled ? "\x1b[0m" : "") < 0 &&
+            to == stdout && out_error == 0)
+                out_error = errno; /* output_close() tells */
 }
 
 void output_say(enum output_style style, const char *format, ...) {
@@ -129,6 +134,7 @@ void output_say(enum output_style style, const char *format, ...) {
 }
 
 static void put_error(enum output_style style, const char *prefix, const char *format, va_list ap) {
+        output_progress_end();
         (void)fflush(stdout); /* keep the order of the two streams on one terminal */
         (void)fputs("mfactl: ", stderr);
         if (*prefix)
@@ -165,13 +171,17 @@ void output_progress(const char *text) {
         if (!terminal.error_is_terminal)
                 return;
         (void)fflush(stdout);
+        output_progress_end();
         (void)fprintf(stderr, "%s", text);
         (void)fflush(stderr);
+        is_progress_shown = true;
 }
 
 void output_progress_end(void) {
-        if (terminal.error_is_terminal)
-                (void)fputs("\r\x1b[K", stderr); /* erase the line (ECMA-48 EL) */
+        if (!is_progress_shown)
+                return;
+        is_progress_shown = false;
+        (void)fputs(terminal.is_dumb ? "\n" : "\r\x1b[K", stderr); /* erase the line (ECMA-48 EL) */
 }
 
 int output_raw(const void *bytes, size_t len) {
@@ -181,7 +191,9 @@ int output_raw(const void *bytes, size_t len) {
 }
 
 int output_close(void) {
-        if (fflush(stdout) != 0)
-                return -errno;
-        return ferror(stdout) ? -EIO : 0;
+        if (fflush(stdout) != 0 && out_error == 0)
+                out_error = errno;
+        if (ferror(stdout) && out_error == 0)
+                out_error = EIO;
+        return -out_error;
 }

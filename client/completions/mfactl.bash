@@ -56,6 +56,14 @@ _mfactl_value() {
         esac
 }
 
+# Is $1 an option whose value is the next word?
+_mfactl_takes_value() {
+        case $1 in
+        --profile | --key | --shell | --duration | --from | --to | --destination | --passphrase-fd) ;;
+        *) return 1 ;;
+        esac
+}
+
 # The words of the command $1.
 _mfactl_word() {
         case $1 in
@@ -83,11 +91,18 @@ _mfactl() {
                 unset 'words[-1]'
         fi
         for word in "${words[@]:1}"; do
+                if _mfactl_takes_value "$last"; then
+                        last=''
+                        continue
+                fi
                 last=$word
                 [[ $word == -* ]] && continue
                 case $command in
                 '' | key | vault) command="${command:+$command }$word" ;;
-                exec) return 0 ;; # the rest belongs to another program
+                exec) # the rest belongs to another program: files, as for any that bash does not know
+                        compopt -o default 2>/dev/null
+                        return 0
+                        ;;
                 esac
         done
         _mfactl_value "$last" '' && return 0

@@ -64,6 +64,7 @@ complete -c mfactl -n '__mfactl_is vault' -a 'passwd seal status'
 # their words
 complete -c mfactl -n '__mfactl_is refresh init "key test" "key remove" "key import"' -a '(__mfactl_names)'
 complete -c mfactl -n '__mfactl_is exec; and __mfactl_has_no_word' -a '(__fish_complete_command)'
+complete -c mfactl -n '__mfactl_is exec; and not __mfactl_has_no_word' -F
 
 # their options
 complete -c mfactl -n '__mfactl_is env exec creds export console' -l profile -x -a '(__mfactl_names)' \

@@ -152,10 +152,11 @@ def test_nothing_is_said_when_mfad_does_not_run(complete, fake):
     ('mfactl env --profile a:b', ['b@c=d']), ('mfactl env --profile a:b@c=', ['d']),
     ('mfactl env --profile=def', ['default']), ('mfactl env --profile $', [r'\$\(touch\ pwned\)']),
     ('mfactl exec -- sh --pro', []), ('mfactl env --to ', []),
+    ('mfactl exec --profile work -- bzca', ['bzcat']), ('mfactl exec --profile work bzca', ['bzcat']),
 ])
 def test_odd_names_in_bash(fake, line, offered):
     fake.profiles = [profile(n) for n in NAMES]
-    assert in_bash(fake, line) == offered
+    assert list(dict.fromkeys(in_bash(fake, line))) == offered
     assert not os.path.exists(os.path.join(fake.home, 'pwned'))
 
 
@@ -167,6 +168,8 @@ def test_bash_on_a_terminal(fake):
         screen.type('echo mfactl; mfactl env --profile team:a\t').until('team:alice@corp ')
         screen.type('\x15mfactl env --profile my\t').until('my\\ profile ')
         screen.type('\x15mfactl unl\t').until('mfactl unlock ')
+        fake.write('a-file-of-mine', '')
+        screen.type('\x15mfactl exec --profile x -- cat a-fi\t').until('a-file-of-mine ')
         screen.type('\x15mfactl creds --profile my\t\n').until('"Version":1')
     assert fake.called('Control.GetCredentials') == [{'profile': 'my profile'}]
 
@@ -179,6 +182,14 @@ def test_fish_quotes_what_it_inserts(fake):
         screen.type(f'source {shlex.quote(FOLDER)}/mfactl.fish; echo REA""DY\n').until('READY')
         screen.type('mfactl creds --profile my\t\n').until('"Version":1')
     assert fake.called('Control.GetCredentials') == [{'profile': 'my profile'}]
+
+
+def test_fish_offers_files_to_the_command_of_exec(fake):
+    if not shutil.which('fish'):
+        pytest.skip('no fish here')
+    fake.write('a-file-of-mine', '')
+    assert in_fish(fake, 'mfactl exec --profile x -- cat a-fi') == ['a-file-of-mine']
+    assert in_fish(fake, 'mfactl exec --profile x -- bzca') == ['bzcat']
 
 
 def test_completions_are_installed(build):

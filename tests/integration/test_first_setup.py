@@ -46,6 +46,21 @@ def test_init_finds_the_mfa_serial_by_asking_iam(fresh):
     assert fresh.unlock()['key'] == 'default'
 
 
+def test_init_finishes_what_an_earlier_one_could_not(fresh):
+    """Its own advice: "add a device in the IAM console, then run mfactl init again"."""
+    fresh.write('.aws/config', fresh.read('.aws/config').replace(f'mfa_serial = {fresh.simulator.serial()}\n', ''))
+    fresh.simulator.fault('access_denied', 'ListMFADevices', count=1)
+    done = fresh.mfactl('init', '--yes', passphrase=fresh.passphrase)
+    assert done.code == client.OK and 'Ready' not in done.out and 'not ready' in done.err, done
+    assert 'mfa_serial' not in fresh.vault_status()['keys'][0]
+    done = fresh.mfactl('init', '--yes')
+    assert done.code == client.OK and 'Ready' in done.out, done
+    assert fresh.vault_status()['keys'][0]['mfa_serial'] == fresh.simulator.serial()
+    fresh.unlock()
+    before = len(fresh.posts('ListMFADevices'))
+    assert 'Ready' in fresh.mfactl('init', '--yes').out and len(fresh.posts('ListMFADevices')) == before
+
+
 def test_init_understands_aws_mfa_sections(fresh):
     key = fresh.simulator.key()
     fresh.write('.aws/credentials', f'[work-long-term]\naws_access_key_id = {key["id"]}\n'

@@ -184,7 +184,19 @@ def test_watch_prints_every_change(fake):
 
 def test_output_that_nobody_reads_is_no_success(fake):
     with open('/dev/full', 'w', encoding='ascii') as full:
-        for arguments in (['status'], ['status', '--json'], ['env'], ['creds']):
+        for arguments in (['status'], ['status', '--json'], ['env'], ['creds'], ['profiles'], ['--help'], ['init', '-h']):
             done = subprocess.run([fake.mfactl_path, *arguments], env=fake.environment, stdout=full,
-                                  stderr=subprocess.DEVNULL, check=False)
-            assert done.returncode == client.FAILURE, arguments
+                                  stderr=subprocess.PIPE, text=True, check=False)
+            assert done.returncode == client.FAILURE and 'No space left' in done.stderr, (arguments, done)
+    done = subprocess.run(['sh', '-c', '{ "$1" profiles; echo $? >&2; } | true', 'sh', fake.mfactl_path],
+                          env={**fake.environment, 'PATH': '/usr/bin:/bin'}, capture_output=True, text=True, check=False)
+    assert done.stderr in ('1\n', '0\n'), 'who closes a pipe has seen enough'
+
+
+@pytest.mark.parametrize('group', ['key', 'vault'])
+def test_help_of_a_group(fake, group):
+    for option in ('--help', '-h'):
+        done = fake.mfactl(group, option)
+        assert done.code == client.OK and f'mfactl {group} ' in done.out and done.err == '', done
+    done = fake.mfactl(group)
+    assert done.code == client.USAGE and done.out == '' and f'mfactl {group} ' in done.err, done

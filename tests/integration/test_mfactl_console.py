@@ -2,7 +2,9 @@
 import html
 import os
 import re
+import signal
 import stat
+import subprocess
 
 import pytest
 from mfadtest import client
@@ -88,6 +90,22 @@ def test_page_is_removed(fake, browser):
     done = fake.mfactl('console', '--open')
     assert done.code == client.FAILURE and 'no browser' in done.err and '--open' in done.err, done
     assert pages(fake) == []
+
+
+def test_page_is_removed_after_control_c(fake, browser):
+    browser('exec sleep 30')
+    process = subprocess.Popen([fake.mfactl_path, 'console', '--open'], env=fake.environment, start_new_session=True)
+    wait_until(lambda: os.path.exists(os.path.join(fake.home, 'page')), 10, what='the browser')
+    process.send_signal(signal.SIGINT)
+    assert process.wait(10) == -signal.SIGINT and len(pages(fake)) == 1
+    wait_until(lambda: not pages(fake), 45, what='the page gone')
+
+
+def test_an_error_stands_on_a_line_of_its_own(fake):
+    fake.answers['Control.GetConsoleUrl'] = FakeError('Locked', message='locked. Run: mfactl unlock')
+    terminal = fake.terminal('console')
+    assert terminal.wait() == client.LOCKED
+    assert terminal.screen.splitlines() == ['asking AWS ...', 'mfactl: locked. Run: mfactl unlock'], terminal.screen
 
 
 def test_open_without_xdg_open(fake):

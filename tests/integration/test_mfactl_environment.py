@@ -70,6 +70,20 @@ def test_env_default_profile_has_a_path_that_is_not_empty(fake):
     assert after['AWS_CONTAINER_CREDENTIALS_FULL_URI'] == f'http://127.0.0.1:{fake.port}/'
 
 
+@pytest.mark.parametrize('arguments, advice', [
+    (['--profile', 'my profile'], 'eval "$(mfactl env --profile \'my profile\')"'),
+    (['--profile', 'work', '--token-file-only'], 'eval "$(mfactl env --profile work --token-file-only)"'),
+    (['--profile', 'work', '--shell', 'fish'], 'mfactl env --shell fish --profile work | source'),
+    (['--profile', "it's"], None),
+])
+def test_env_on_a_terminal_says_how_it_is_used(fake, arguments, advice):
+    fake.profiles = [profile(n) for n in ('work', 'my profile', "it's")]
+    terminal = fake.terminal('env', *arguments)
+    assert terminal.wait() == client.OK
+    said = [line for line in terminal.screen.splitlines() if 'to use it, run' in line]
+    assert said == ([f'mfactl: to use it, run: {advice}'] if advice else []), terminal.screen
+
+
 def test_env_token_file_only(fake):
     before = {**fake.environment, 'AWS_CONTAINER_AUTHORIZATION_TOKEN': 'stale'}
     done = fake.mfactl('env', '--token-file-only', '--shell', 'sh')

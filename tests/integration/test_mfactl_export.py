@@ -68,6 +68,13 @@ def test_export_never_replaces_a_key(fake):
     assert text_of(path_of(fake)) == PLAIN
 
 
+def test_export_leaves_a_file_that_is_in_its_way(fake):
+    path = fake.write('.aws/credentials.new', 'a draft of mine')
+    done = fake.mfactl('export', '--to', 'copy')
+    assert done.code == client.FAILURE and '.new' in done.err and 'remove it' in done.err, done
+    assert text_of(path) == 'a draft of mine' and not os.path.exists(path_of(fake))
+
+
 def test_export_to_default_is_warned_of(fake):
     assert 'shadows' in fake.mfactl('export', '--to', 'default').err
     assert 'shadows' not in fake.mfactl('export', '--to', 'copy').err

@@ -180,6 +180,21 @@ def test_terminal_is_put_back_after_control_c(prompt):
     assert termios.tcgetattr(prompt.master) == prompt.before
 
 
+def test_who_gives_no_code_hears_that_nothing_was_sent(fake):
+    terminal = fake.terminal('unlock').until('MFA code: ')
+    os.write(terminal.fd, b'\x04')
+    terminal.until('no code was given, and nothing was sent')
+    assert terminal.wait() == client.USAGE and not fake.called('Control.Unlock')
+
+
+def test_a_code_that_is_much_too_long_is_asked_for_again(fake):
+    terminal = fake.terminal('unlock')
+    for _ in range(2):
+        terminal.until('MFA code: ').send('1' * 3000).until('six digits')
+    terminal.until('MFA code: ').send('123456')
+    assert terminal.wait() == client.OK, terminal.screen
+
+
 def test_terminal_is_put_back_at_end_of_input(prompt):
     os.write(prompt.master, b'\x04')
     assert prompt.process.wait(10) != 0
