@@ -153,7 +153,8 @@ static bool is_too_wide(const char *folder, const char *const private[]) {
         return false;
 }
 
-static void allow_folder_of(struct sandbox *s, const char *path, const char *const private[]) {
+static void allow_folder_of(struct sandbox *s, const char *path, const char *const private[],
+                            enum sandbox_use use) {
         char folder[PATH_MAX];
         char *slash;
 
@@ -162,7 +163,7 @@ static void allow_folder_of(struct sandbox *s, const char *path, const char *con
         if (!slash)
                 return;
         slash[slash == folder ? 1 : 0] = '\0';
-        sandbox_allow(s, is_too_wide(folder, private) ? path : folder, SANDBOX_READ);
+        sandbox_allow(s, is_too_wide(folder, private) ? path : folder, use);
 }
 
 void sandbox_allow_file(struct sandbox *s, const char *path, const char *const private[]) {
@@ -170,10 +171,10 @@ void sandbox_allow_file(struct sandbox *s, const char *path, const char *const p
 
         if (s->ruleset_fd < 0)
                 return;
-        allow_folder_of(s, path, private);
+        allow_folder_of(s, path, private, SANDBOX_READ);
         /* the kernel asks about the file that is opened in the end, not about the links on the way */
         if (realpath(path, target) && strcmp(target, path) != 0)
-                allow_folder_of(s, target, private);
+                allow_folder_of(s, target, private, SANDBOX_READ);
 }
 
 static void allow_all(struct sandbox *s, const char *const paths[], enum sandbox_use use) {
@@ -226,11 +227,12 @@ static const char *loader(void) {
         return NULL;
 }
 
-void sandbox_allow_self(struct sandbox *s) {
+void sandbox_allow_self(struct sandbox *s, const char *const private[]) {
         const char *interpreter = loader();
+        char target[PATH_MAX];
 
-        if (interpreter)
-                sandbox_allow(s, interpreter, SANDBOX_EXECUTE);
+        if (interpreter && realpath(interpreter, target))
+                allow_folder_of(s, target, private, SANDBOX_EXECUTE);
         sandbox_allow(s, "/proc/self/exe", SANDBOX_EXECUTE);
 }
 
@@ -275,6 +277,7 @@ void sandbox_enter(struct sandbox *s) {
 }
 
 struct sandbox sandbox_enter_signer(const char *data_dir, const char *runtime_dir) {
+        const char *const private[] = {data_dir, runtime_dir, NULL};
         struct sandbox s;
 
         sandbox_open(SANDBOX_SIGNER, &s);
@@ -285,7 +288,7 @@ struct sandbox sandbox_enter_signer(const char *data_dir, const char *runtime_di
         sandbox_allow(&s, data_dir, SANDBOX_WRITE);
         if (*runtime_dir)
                 sandbox_allow(&s, runtime_dir, SANDBOX_WRITE);
-        sandbox_allow_self(&s);
+        sandbox_allow_self(&s, private);
         sandbox_enter(&s);
         return s;
 }

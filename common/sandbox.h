@@ -37,8 +37,9 @@ void sandbox_allow_file(struct sandbox *s, const char *path, const char *const p
 void sandbox_allow_system(struct sandbox *s);
 /* What looking up names and verifying certificates reads besides. */
 void sandbox_allow_lookups(struct sandbox *s);
-/* To execute this very program again. */
-void sandbox_allow_self(struct sandbox *s);
+/* To execute this very program again, whose loader an upgrade of the C library replaces under way: by its
+ * folder, unless that is too wide as for sandbox_allow_file(). */
+void sandbox_allow_self(struct sandbox *s, const char *const private[]);
 /* To execute the program @name of this one's folder: by the folder, so that an upgrade's new file counts too,
  * unless it is too wide as for sandbox_allow_file(). */
 void sandbox_allow_sibling(struct sandbox *s, const char *name, const char *const private[]);

@@ -39,6 +39,9 @@
 /* What is newer than these lists fails with ENOSYS, as on a kernel that is as old as they are. */
 #define NR_LAST_KNOWN       462
 
+/* What of a socket's type is not a flag. */
+#define SOCK_TYPE_BITS 0xfU
+
 /* ioctl(2) of a later glibc's isatty(3) */
 #define NR_TCGETS2 0x802c542aU
 
@@ -98,8 +101,7 @@ static const struct {
         {SYS_renameat2, S | F},
         {SYS_unlinkat, S | F},
         {SYS_mkdirat, S | F},
-        {SYS_memfd_create, S | F}, /* sd_journal_sendv(3) */
-#ifdef SYS_open                    /* what newer architectures never had */
+#ifdef SYS_open /* what newer architectures never had */
         {SYS_open, S | F},
         {SYS_stat, ALL | P},
         {SYS_lstat, ALL | P},
@@ -157,7 +159,6 @@ static const struct {
         {SYS_getresgid, ALL},
         {SYS_getgroups, ALL},
         {SYS_capget, ALL},
-        {SYS_prlimit64, ALL}, /* of others only with the rights of ptrace(2) */
         {SYS_getrusage, ALL},
         {SYS_rt_sigaction, ALL},
         {SYS_rt_sigprocmask, ALL},
@@ -206,7 +207,7 @@ static const struct {
         {SYS_inotify_init1, S | F},
         {SYS_inotify_add_watch, S | F},
         {SYS_inotify_rm_watch, S | F},
-        /* sockets that there are, and those that only_families() lets be made; never listen(2) */
+        /* sockets that there are, and those that only_sockets() lets be made; never listen(2) */
         {SYS_connect, ALL},
         {SYS_accept, S | F},
         {SYS_accept4, S | F},
@@ -326,13 +327,40 @@ static void allow_none(struct filter *f, int nr, unsigned i, uint32_t bits) {
         end_call(f, begin);
 }
 
-/* AF_NETLINK is for getaddrinfo(3), and for asking who owns a connection. */
-static void only_families(struct filter *f, enum sandbox_program program) {
-        static const uint32_t families[] = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK};
-        size_t n = program == SANDBOX_SIGNER ? 1 : ELEMENTSOF(families);
+/* Of the unix sockets only those of @type. */
+static void allow_unix(struct filter *f, int nr, uint32_t type) {
+        unsigned short begin = begin_call(f, nr);
 
-        allow_values(f, SYS_socket, 0, families, n);
-        allow_values(f, SYS_socketpair, 0, families, 1);
+        put_load_argument(f, 0);
+        put(f, BPF_JMP | BPF_JEQ | BPF_K, AF_UNIX, 0, 4);
+        put_load_argument(f, 1);
+        put(f, BPF_ALU | BPF_AND | BPF_K, SOCK_TYPE_BITS, 0, 0);
+        put(f, BPF_JMP | BPF_JEQ | BPF_K, type, 0, 1);
+        put_return(f, SECCOMP_RET_ALLOW);
+        put_error(f, EPERM);
+        end_call(f, begin);
+}
+
+/* Landlock knows no paths of unix sockets, and behind many of them is somebody who does what he is asked: the
+ * service manager starts any program, our own `control` gives credentials. All of those are streams.
+ * AF_NETLINK is for getaddrinfo(3), and for asking who owns a connection. */
+static void only_sockets(struct filter *f, enum sandbox_program program) {
+        static const uint32_t families[] = {AF_INET, AF_INET6, AF_NETLINK, AF_UNIX};
+
+        switch (program) {
+        case SANDBOX_SIGNER: /* the journal and the service manager take datagrams */
+                allow_unix(f, SYS_socket, SOCK_DGRAM);
+                return;
+        case SANDBOX_FRONT: /* also the system bus, mfad-signer, and mfad-fetch's own pair */
+                allow_values(f, SYS_socket, 0, families, ELEMENTSOF(families));
+                allow_values(f, SYS_socketpair, 0, families + 3, 1);
+                return;
+        case SANDBOX_FETCH: /* libcurl's threads wake each other; a pair of datagrams could be led elsewhere */
+                allow_values(f, SYS_socket, 0, families, 3);
+                allow_unix(f, SYS_socketpair, SOCK_STREAM);
+                return;
+        case SANDBOX_FINDER: return;
+        }
 }
 
 /* A thread for libcurl's look-up; in the front what posix_spawn(3) does. clone3(2) hides its flags from us,
@@ -392,15 +420,16 @@ static void put_head(struct filter *f) {
 static void build(struct filter *f, enum sandbox_program program, unsigned landlock_abi) {
         /* mfad-fetch is born in the front's sandbox */
         unsigned who = program == SANDBOX_FRONT ? F | T : 1U << program;
-        uint32_t pid = (uint32_t)getpid();
+        uint32_t pid = (uint32_t)getpid(), self = 0;
 
         put_head(f);
-        /* no memory is made code that was data */
+        /* no memory is made code that was data; a file may be, which is how libraries are loaded */
         allow_without(f, SYS_mmap, 2, PROT_WRITE | PROT_EXEC);
         allow_without(f, SYS_mprotect, 2, PROT_EXEC);
         if (program != SANDBOX_FINDER) {
+                allow_values(f, SYS_prlimit64, 0, &self, 1); /* others have the same uid */
                 put_mark(f, program, landlock_abi);
-                only_families(f, program);
+                only_sockets(f, program);
                 only_threads(f, program);
                 only_harmless_ioctls(f);
         }

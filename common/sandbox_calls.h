@@ -8,9 +8,9 @@
 #define SANDBOX_FILTER_MAX 1024
 
 enum sandbox_program {
-        SANDBOX_SIGNER = 1, /* no network, no other process */
+        SANDBOX_SIGNER = 1, /* no network, no connection to be made, no other process */
         SANDBOX_FRONT,  /* also all that SANDBOX_FETCH needs, which inherits it and adds its own */
-        SANDBOX_FETCH,  /* no writing, no other program */
+        SANDBOX_FETCH,  /* no writing, no other program, no unix socket */
         SANDBOX_FINDER, /* reading of files only; it must be in no Landlock domain: see peers.h */
 };
 

@@ -54,7 +54,7 @@ struct sandbox confine_enter(const struct fs_places *places, const struct config
         sandbox_allow_file(&s, config->aws_credentials_file, private);
         allow_certificates(&s, config, private);
         sandbox_allow(&s, places->runtime, SANDBOX_WRITE);
-        sandbox_allow_self(&s);
+        sandbox_allow_self(&s, private);
         sandbox_allow_sibling(&s, "mfad-fetch", private);
         sandbox_enter(&s);
         return s;

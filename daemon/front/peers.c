@@ -16,7 +16,8 @@
 #define CHILD_LOOK_USEC  25000 /* it may find too late, and knows better the next time */
 #define CHILD_RECENT_MAX 16
 
-/* Both ends are of the same program: no more than its size is checked. */
+/* Both ends are of the same program. But the other end looks at what strangers made: mfad makes sure that
+ * its texts end. */
 struct question {
         uint32_t id;
         uint32_t inode; /* 0: @pid is known */
@@ -72,10 +73,14 @@ static _noreturn_ void find_for_ever(void) {
 }
 
 static _noreturn_ void become_finder(int fd) {
+        sigset_t none;
+
         (void)prctl(PR_SET_NAME, "mfad-peers"); /* for ps(1) */
         /* `systemctl kill` means mfad with it; SIGTERM ends both */
         (void)signal(SIGUSR1, SIG_IGN);
         (void)signal(SIGHUP, SIG_IGN);
+        (void)sigemptyset(&none); /* what mfad keeps for its loop has no loop here; cannot fail */
+        (void)sigprocmask(SIG_SETMASK, &none, NULL);
         /* no listening socket may outlive mfad here */
         if (dup2(fd, CHILD_FD) < 0 || close_range(CHILD_FD + 1, ~0U, 0) < 0 || chdir("/") < 0)
                 _exit(EXIT_FAILURE);
@@ -162,6 +167,8 @@ static int hear(int fd, const struct question *q, uint64_t until_usec, struct an
                 n = recv(fd, ret, sizeof(*ret), MSG_DONTWAIT);
                 if (n != (ssize_t)sizeof(*ret))
                         return n < 0 && errno == EAGAIN ? -ETIME : -ENOTCONN;
+                ret->peer.exe[PEER_EXE_MAX] = ret->peer.comm[PEER_COMM_MAX] =
+                        ret->peer.unit[PEER_UNIT_MAX] = '\0';
                 if (ret->id == q->id)
                         return 0; /* others are late */
         }

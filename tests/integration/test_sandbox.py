@@ -2,6 +2,7 @@
 import os
 import re
 import shutil
+import tempfile
 import threading
 
 import pytest
@@ -40,6 +41,11 @@ def named(name, parent=None):
     return found
 
 
+def finders(leader):
+    """The mfad-peers of the mfad that leads this group of processes. Nobody's child, it has no better mark."""
+    return [pid for pid in named('mfad-peers') if int(status(pid)['NSpgid'].split()[0]) == leader]
+
+
 def sandbox_of(program):
     """What it said was in force when it was started last."""
     return SANDBOX.findall(program.log())[-1]
@@ -50,8 +56,9 @@ def has_landlock(stack):
 
 
 def test_every_program_is_filtered_and_gains_no_privileges(make_stack):
-    before = set(named('mfad-peers'))
-    stack = make_stack().start()
+    stack = make_stack()
+    stack.front = stack.program(stack.build.front, os.setpgrp)
+    stack.start()
     stack.open_vault()
     stack.simulator.fault('hang', 'GetSessionToken', sec=5)
     unlock = threading.Thread(target=stack.unlock_error)
@@ -59,11 +66,13 @@ def test_every_program_is_filtered_and_gains_no_privileges(make_stack):
     try:
         fetches = wait_until(lambda: named('mfad-fetch', stack.front.pid), what='a fetch')
         inside = wait_until(lambda: [p for p in fetches if filters(p) in (2, -1)], what='its own filter')
-        peers = set(named('mfad-peers')) - before
-        assert inside and peers
+        peers = finders(stack.front.pid)
+        assert inside and len(peers) == 1
         for pid in (stack.front.pid, stack.signer.pid, *peers, *inside):
             fields = status(pid)
             assert (fields['Seccomp'], fields['NoNewPrivs']) == ('2', '1'), fields
+        for pid in (*peers, *inside):  # which have no loop that would hear what mfad keeps for its own
+            assert int(status(pid)['SigBlk'], 16) == 0, status(pid)
     finally:
         unlock.join()
 
@@ -96,6 +105,61 @@ def test_a_new_mfad_fetch_and_a_replaced_program_are_executed(make_stack, build,
     assert stack.mfactl('lock', '--seal').code == client.OK
     stack.unlocked()
     assert stack.get().status == 200
+
+
+def with_loader(program, copy, loader):
+    """A copy of @program that asks the kernel for another dynamic loader, of a shorter name."""
+    with open(program, 'rb') as f:
+        text = f.read()
+    old, = set(re.findall(rb'/[!-~]*/ld[!-~]*\.so[!-~]*\0', text))
+    new = loader.encode().ljust(len(old), b'\0')
+    assert len(new) == len(old), 'the name is too long'
+    with open(copy, 'wb') as f:
+        f.write(text.replace(old, new))
+    os.chmod(copy, 0o755)
+    return old.rstrip(b'\0').decode()
+
+
+@pytest.fixture
+def loader():
+    """Its place, of a short name."""
+    folder = tempfile.mkdtemp(prefix='ld-', dir='/tmp')
+    yield os.path.join(folder, 'ld.so')
+    shutil.rmtree(folder)
+
+
+def test_a_new_c_library_stops_nobody(make_stack, build, tmp_path, loader):
+    """Its upgrade replaces the loader, which the kernel executes with each program."""
+    for path in (build.front, build.signer, build.fetch):
+        real = with_loader(path, tmp_path / os.path.basename(path), loader)
+    shutil.copy(real, loader)
+    stack = make_stack()
+    stack.front = stack.program(str(tmp_path / 'mfad'))
+    stack.signer = stack.program(str(tmp_path / 'mfad-signer'))
+    stack.start()
+    shutil.copy(real, loader + '.new')
+    os.rename(loader + '.new', loader)
+    stack.unlocked()
+    assert stack.get().status == 200
+    assert stack.mfactl('lock').code == client.OK
+    assert stack.mfactl('vault', 'seal').code == client.OK
+    stack.unlocked()
+
+
+def test_a_taken_over_mfad_fetch_gets_no_credentials(make_stack, build, tmp_path):
+    """Nor any other socket of the user's, behind which somebody would start programs for it."""
+    for path in (build.front, build.fetch):
+        shutil.copy(path, tmp_path)
+    stack = make_stack()
+    stack.write_profiles({'dev': {'role_arn': 'arn:aws:iam::123456789012:role/dev', 'source_profile': 'default'}})
+    stack.front = stack.program(str(tmp_path / 'mfad'))
+    stack.start().unlocked()
+    (tmp_path / 'control-path').write_text(stack.socket_path('control'))
+    shutil.copy(build.evil_fetch, tmp_path / 'new')
+    os.rename(tmp_path / 'new', tmp_path / 'mfad-fetch')
+    assert stack.get_profile('dev').status != 200
+    said = wait_until(lambda: re.search(r'evil: (.*)', stack.front.log()), what='a word of it')
+    assert said[1] == 'no socket: Operation not permitted'
 
 
 def test_an_old_kernel_is_no_obstacle(make_stack):

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -15,6 +16,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -26,7 +28,7 @@ static struct {
         char root[64];
         char abstract[64];
         struct sockaddr_in tcp;
-        int tcp_fd, unix_fd, abstract_fd, unheard_fd, terminal_fd;
+        int tcp_fd, unix_fd, datagram_fd, abstract_fd, unheard_fd, terminal_fd;
         pid_t other;
 } world;
 
@@ -163,6 +165,43 @@ static int connect_unix(void) {
         return connect_to(&to, sizeof(to));
 }
 
+static int send_datagram(int fd) {
+        struct sockaddr_un to = {.sun_family = AF_UNIX};
+
+        (void)snprintf(to.sun_path, sizeof(to.sun_path), "%s", in_world("datagrams"));
+        return fd < 0 ? errno
+                      : result(sendto(fd, "x", 1, MSG_DONTWAIT, (const struct sockaddr *)&to,
+                                      sizeof(to)));
+}
+
+static int send_unix(void) {
+        return send_datagram(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+}
+
+static int make_pair(void) {
+        int fds[2];
+
+        return result(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds));
+}
+
+/* Each end of such a pair sends to whom it likes. */
+static int send_from_pair(void) {
+        int fds[2];
+
+        return socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, fds) < 0 ? errno
+                                                                          : send_datagram(fds[0]);
+}
+
+/* With nobody to ask but files: a cache or a resolver would be behind a unix socket. */
+static int look_up_name(void) {
+        struct addrinfo *found;
+        int r = getaddrinfo("localhost", "443", NULL, &found);
+
+        if (r == 0)
+                freeaddrinfo(found);
+        return r == 0 ? 0 : EPERM;
+}
+
 static int connect_abstract(void) {
         struct sockaddr_un to = {.sun_family = AF_UNIX};
 
@@ -225,6 +264,19 @@ static int signal_other(void) {
         return result(kill(world.other, 0));
 }
 
+static int look_at_limits_of_other(void) {
+        struct rlimit limit;
+
+        return result(prlimit(world.other, RLIMIT_NOFILE, NULL, &limit));
+}
+
+static int change_own_limits(void) {
+        struct rlimit limit;
+
+        return getrlimit(RLIMIT_NOFILE, &limit) < 0 ? errno
+                                                    : result(setrlimit(RLIMIT_NOFILE, &limit));
+}
+
 static int command_terminal(void) {
         unsigned number;
 
@@ -242,6 +294,23 @@ static int make_data_code(void) {
         void *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
         return p == MAP_FAILED ? errno : result(mprotect(p, 4096, PROT_READ | PROT_EXEC));
+}
+
+static int map_written(int fd) {
+        void *p;
+
+        if (fd < 0 || ftruncate(fd, 4096) < 0 || pwrite(fd, "\xc3", 1, 0) < 0)
+                return errno;
+        p = mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
+        return p == MAP_FAILED ? errno : 0;
+}
+
+static int make_code_in_memory_file(void) {
+        return map_written(memfd_create("code", MFD_CLOEXEC));
+}
+
+static int make_code_in_file(void) {
+        return map_written(open(in_world("run/mfad/file"), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
 }
 
 static int make_namespace(void) {
@@ -308,7 +377,11 @@ const struct attempt attempts[] = {
         {"listen", listen_somewhere, 0, 0, false},
         {"ask the kernel by netlink", make_netlink, F | T, 0, false},
         {"another kind of socket", make_other_family, 0, 0, true},
-        {"connect to a unix socket", connect_unix, S | F | T, 0, false},
+        {"connect to a unix socket", connect_unix, F, 0, false},
+        {"send to a unix socket", send_unix, S | F, 0, false},
+        {"make a pair of sockets", make_pair, F | T, 0, false},
+        {"send from a pair of sockets to others", send_from_pair, F, 0, false},
+        {"look up a name", look_up_name, S | F | T | P, 0, false},
         {"connect to an abstract socket", connect_abstract, 0, 6, false},
         {"execute /bin/true", execute_true, 0, 1, false},
         {"execute itself", execute_self, S | F, 0, false},
@@ -317,9 +390,14 @@ const struct attempt attempts[] = {
         {"start a thread", make_thread, F | T, 0, false},
         {"trace another process", trace_other, 0, 0, true},
         {"signal another process", signal_other, 0, 6, false},
+        {"look at another process's limits", look_at_limits_of_other, 0, 0, false},
+        {"change its own limits", change_own_limits, S | F | T, 0, false},
         {"give a terminal commands", command_terminal, 0, 0, false},
         {"map memory for writing and executing", make_code, 0, 0, true},
         {"make data executable", make_data_code, 0, 0, true},
+        {"make code in a memory file", make_code_in_memory_file, 0, 0, true},
+        /* that, alas, is what loading a library is, and no rule says of which file */
+        {"make code in a file of its own", make_code_in_file, S | F, 1, true},
         {"make a user namespace", make_namespace, 0, 0, true},
         {"use a keyring", use_keyring, 0, 0, true},
         {"make an io_uring", make_io_uring, 0, 0, true},
@@ -341,12 +419,17 @@ void world_make_file(const char *path) {
 }
 
 void world_tidy(void) {
+        char byte;
+
         (void)unlink(in_world("home/.local/share/mfad/vault.new"));
         (void)unlink(in_world("run/mfad/copy"));
         (void)unlink(in_world("run/mfad/file"));
         (void)unlink(in_world("run/mfad/link"));
         (void)unlink(in_world("file"));
         (void)rmdir(in_world("run/mfad/folder"));
+        while (recv(world.datagram_fd, &byte, 1, MSG_DONTWAIT) > 0) {
+                /* or its queue would be full some time */
+        }
 }
 
 static const char *const folders[] = {
@@ -367,11 +450,17 @@ static const char *const files[] = {"home/.ssh/id",     "home/.local/share/mfad/
                                     "dotfiles/config",  "dotfiles/other",
                                     "home/credentials", "home/certificates/ca.pem"};
 
-static int listener(int family, const void *address, size_t len, bool is_heard) {
-        int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+static int bound(int family, int type, const void *address, size_t len) {
+        int fd = socket(family, type | SOCK_CLOEXEC, 0);
 
         assert_true(fd >= 0);
         assert_int_equal(bind(fd, address, (socklen_t)len), 0);
+        return fd;
+}
+
+static int listener(int family, const void *address, size_t len, bool is_heard) {
+        int fd = bound(family, SOCK_STREAM, address, len);
+
         if (is_heard)
                 assert_int_equal(listen(fd, 100), 0);
         return fd;
@@ -379,6 +468,7 @@ static int listener(int family, const void *address, size_t len, bool is_heard) 
 
 static void make_sockets(void) {
         struct sockaddr_un path = {.sun_family = AF_UNIX}, name = path, silent = path;
+        struct sockaddr_un datagrams = path;
         socklen_t len = sizeof(world.tcp);
 
         world.tcp = (struct sockaddr_in){.sin_family = AF_INET,
@@ -387,6 +477,8 @@ static void make_sockets(void) {
         assert_int_equal(getsockname(world.tcp_fd, (struct sockaddr *)&world.tcp, &len), 0);
         (void)snprintf(path.sun_path, sizeof(path.sun_path), "%s", in_world("socket"));
         world.unix_fd = listener(AF_UNIX, &path, sizeof(path), true);
+        (void)snprintf(datagrams.sun_path, sizeof(datagrams.sun_path), "%s", in_world("datagrams"));
+        world.datagram_fd = bound(AF_UNIX, SOCK_DGRAM, &datagrams, sizeof(datagrams));
         (void)snprintf(silent.sun_path, sizeof(silent.sun_path), "%s", in_world("unheard"));
         world.unheard_fd = listener(AF_UNIX, &silent, sizeof(silent), false);
         (void)snprintf(world.abstract, sizeof(world.abstract), "mfad-test-%d", (int)getpid());
@@ -432,6 +524,7 @@ int world_end(void **state _unused_) {
                 (void)unlink(in_world(files[i]));
         (void)unlink(in_world("home/.aws/config"));
         (void)unlink(in_world("socket"));
+        (void)unlink(in_world("datagrams"));
         (void)unlink(in_world("unheard"));
         for (size_t i = ELEMENTSOF(folders); i > 0; i--)
                 (void)rmdir(in_world(folders[i - 1]));

@@ -215,6 +215,32 @@ static void test_budget(void **state) {
         assert_in_range(n_known, 1, n / 2);
 }
 
+/* Whatever the finder has become: what it sends are texts that end. */
+static void test_texts_without_an_end(_unused_ void **state) {
+        struct {
+                uint32_t id;
+                struct peer peer;
+        } answer = {.id = 1};
+        struct peer_end end = {.pid = getpid()};
+        const struct peer *found;
+        struct peers *p;
+        int fds[2];
+
+        memset(answer.peer.exe, 'e', sizeof(answer.peer.exe));
+        memset(answer.peer.comm, 'c', sizeof(answer.peer.comm));
+        memset(answer.peer.unit, 'u', sizeof(answer.peer.unit));
+        answer.peer.pid = getpid();
+        assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
+        assert_int_equal(send(fds[1], &answer, sizeof(answer), 0), sizeof(answer));
+        assert_int_equal(peers_new(fds[0], &p), 0);
+        found = peers_look(p, &end);
+        assert_int_equal(strnlen(found->exe, sizeof(found->exe)), PEER_EXE_MAX);
+        assert_int_equal(strnlen(found->comm, sizeof(found->comm)), PEER_COMM_MAX);
+        assert_int_equal(strnlen(found->unit, sizeof(found->unit)), PEER_UNIT_MAX);
+        p = peers_free(p);
+        (void)close(fds[1]);
+}
+
 /* Neither a failure nor a success is looked for again on the same connection. */
 static void test_once(void **state) {
         struct peer_end end = {.inode = UINT32_MAX};
@@ -244,6 +270,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_finder_is_gone, start, stop),
                 cmocka_unit_test_setup_teardown(test_once, start, stop),
                 cmocka_unit_test_setup_teardown(test_budget, start, stop),
+                cmocka_unit_test(test_texts_without_an_end),
                 cmocka_unit_test(test_without),
         };
 

@@ -11,6 +11,7 @@ class Build:
         self.signer = os.path.join(self.folder, 'daemon', 'mfad-signer')
         self.fetch = os.path.join(self.folder, 'daemon', 'mfad-fetch')
         self.mfactl = os.path.join(self.folder, 'client', 'mfactl')
+        self.evil_fetch = os.path.join(self.folder, 'tests', 'integration', 'evil-fetch')
         self.is_sanitized = self._sanitizers() != 'none'
 
     def _sanitizers(self):
