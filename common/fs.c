@@ -140,6 +140,17 @@ int fs_read_fd(int fd, struct buf *b) {
         }
 }
 
+int fs_read_private_file(int dir_fd, const char *name, struct buf *b) {
+        _cleanup_(fd_closep) int fd = -EBADF;
+        int r;
+
+        fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+        if (fd < 0)
+                return -errno;
+        r = fs_check_private_file(fd);
+        return r < 0 ? r : fs_read_fd(fd, b);
+}
+
 int fs_read_file(const char *path, struct buf *b) {
         _cleanup_(fd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 

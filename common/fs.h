@@ -36,6 +36,9 @@ int fs_check_private_file(int fd);
 /* Appends the whole file to @b. Returns 0, -E2BIG beyond the buffer's maximum, -EISDIR or -EINVAL
  * for what is not a regular file, or another errno. */
 int fs_read_fd(int fd, struct buf *b);
+/* Appends the file @name of a folder, which must pass fs_check_private_file() and be no link. Returns as these
+ * two, or another errno. */
+int fs_read_private_file(int dir_fd, const char *name, struct buf *b);
 int fs_read_file(const char *path, struct buf *b);
 
 /* Writes all of @bytes. Returns 0 or a negative errno. */

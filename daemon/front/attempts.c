@@ -5,7 +5,6 @@
 #include "common/fs.h"
 #include "common/log.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -137,17 +136,10 @@ static int parse(struct attempts *a, const char *text, size_t len, const char *b
 
 static int load(struct attempts *a) {
         _cleanup_(buf_clear) struct buf text = BUF_INIT(FILE_MAX);
-        _cleanup_(fd_closep) int fd = -EBADF;
         char boot[BOOT_ID_LEN + 1];
         int r;
 
-        fd = openat(a->runtime_dir_fd, FILE_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-        if (fd < 0)
-                return -errno;
-        r = fs_check_private_file(fd);
-        if (r < 0)
-                return r;
-        r = fs_read_fd(fd, &text);
+        r = fs_read_private_file(a->runtime_dir_fd, FILE_NAME, &text);
         if (r >= 0)
                 r = boot_id_read(boot);
         if (r < 0)

@@ -1,5 +1,6 @@
 #include "daemon/shared/listen.h"
 #include "common/fs.h"
+#include "common/log.h"
 
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -118,6 +119,28 @@ static int clear_place(int dir_fd, const char *name, const struct sockaddr_un *a
             errno != ECONNREFUSED)
                 return -EADDRINUSE;
         return unlinkat(dir_fd, name, 0) < 0 ? -errno : 0;
+}
+
+int listen_open_dir(const char *path) {
+        static const char advice[] = "log in through PAM, or, in every terminal, run: export "
+                                     "XDG_RUNTIME_DIR=\"$HOME/.cache/mfad-run\"";
+        int fd;
+
+        if (!*path) {
+                log_write(
+                        LOG_LEVEL_ERROR, 0,
+                        "XDG_RUNTIME_DIR is not set, so there is no private place for sockets; %s",
+                        advice);
+                return -ENOENT;
+        }
+        fd = fs_open_private_dir(path, /* create= */ true);
+        if (fd == -EPERM || fd == -ENOTDIR || fd == -ELOOP)
+                log_write(LOG_LEVEL_ERROR, 0, "%s must be a directory of yours with mode 0700",
+                          path);
+        else if (fd < 0)
+                log_write(LOG_LEVEL_ERROR, 0, "cannot make the directory %s (%s); %s", path,
+                          strerror(-fd), advice);
+        return fd;
 }
 
 int listen_unix(const char *dir_path, const char *name, int type) {

@@ -1,7 +1,7 @@
 /* listen.h - listening sockets by name: from systemd (sd_listen_fds_with_names(3)), from our own earlier
  * process image (same protocol), or made here.
  * Owns:  nothing; descriptors are handed out.
- * Calls: libsystemd, fs.h.
+ * Calls: libsystemd, fs.h, log.h.
  * Limit: LISTEN_NAMES_MAX inherited descriptors. */
 #pragma once
 #include <stdbool.h>
@@ -29,6 +29,9 @@ int listen_take(struct listen_set *set, const char *name);
 /* Closes what nobody took. */
 void listen_close(struct listen_set *set);
 
+/* Opens the folder of our sockets, which is made if need be. @path: "" when XDG_RUNTIME_DIR is not set. Logs why
+ * not. Returns a descriptor or a negative errno. */
+int listen_open_dir(const char *path);
 /* Makes a listening unix socket @dir_path/@name, 0600, replacing a stale one only when nobody
  * listens on it. @type: SOCK_STREAM or SOCK_SEQPACKET. Returns a descriptor, -EADDRINUSE when
  * another process serves it, or another errno. */

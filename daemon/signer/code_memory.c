@@ -113,17 +113,11 @@ static void save_or_warn(const struct code_memory *m) {
 /* Takes up what an earlier process of this boot has kept. */
 static int load(struct code_memory *m) {
         _cleanup_(buf_clear) struct buf b = BUF_INIT(FILE_MAX);
-        _cleanup_(fd_closep) int fd = -EBADF;
         char boot[BOOT_ID_LEN + 1];
         struct kept kept;
         int r;
 
-        fd = openat(m->dir_fd, FILE_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-        if (fd < 0)
-                return -errno;
-        r = fs_check_private_file(fd);
-        if (r >= 0)
-                r = fs_read_fd(fd, &b);
+        r = fs_read_private_file(m->dir_fd, FILE_NAME, &b);
         if (r >= 0)
                 r = boot_id_read(boot);
         if (r >= 0)

@@ -129,6 +129,7 @@ static void acknowledge(int fd) {
 /* The socket @name: from systemd or our earlier image when it is in @set, else made here. */
 static int open_socket(struct listen_set *set, const struct fs_places *places, const char *name,
                        int type) {
+        _cleanup_(fd_closep) int dir_fd = -EBADF;
         int fd = listen_take(set, name), r;
 
         if (fd >= 0) {
@@ -140,17 +141,12 @@ static int open_socket(struct listen_set *set, const struct fs_places *places, c
                 }
                 return fd;
         }
-        if (!*places->runtime)
-                return log_error(-ENOENT,
-                                 "XDG_RUNTIME_DIR is not set, so there is no private place "
-                                 "for sockets; log in through systemd, or set it to a "
-                                 "directory of yours with mode 0700");
+        dir_fd = listen_open_dir(places->runtime);
+        if (dir_fd < 0)
+                return dir_fd; /* it has said why */
         fd = listen_unix(places->runtime, name, type);
         if (fd == -EADDRINUSE)
                 return log_error(fd, "another mfad-signer serves %s/%s", places->runtime, name);
-        if (fd == -EPERM || fd == -ENOTDIR || fd == -ELOOP)
-                return log_error(fd, "%s must be a directory of yours with mode 0700",
-                                 places->runtime);
         if (fd < 0)
                 return log_error(fd, "cannot make the socket %s/%s", places->runtime, name);
         return fd;
@@ -178,28 +174,30 @@ static int open_apis(struct signer *s, struct listen_set *set, const struct fs_p
         return 0;
 }
 
-static int open_event(struct signer *s) {
-        const struct {
-                int number;
-                sd_event_signal_handler_t fn;
-        } signals[] = {
-                {SIGTERM, on_end_signal}, {SIGINT, on_end_signal}, {SIGUSR1, on_seal_signal}};
-        sigset_t mask;
-        int r;
+static const struct {
+        int number;
+        sd_event_signal_handler_t fn;
+} signals[] = {{SIGTERM, on_end_signal}, {SIGINT, on_end_signal}, {SIGUSR1, on_seal_signal}};
 
-        r = sd_event_new(&s->event);
-        if (r < 0)
-                return r;
-        (void)sigemptyset(&mask); /* cannot fail on these */
+/* They wait for the loop. A SIGUSR1 that ends us instead, while a passphrase from the service manager is tried,
+ * would be undone by the next start. */
+static void hold_signals(void) {
+        sigset_t mask;
+
+        (void)sigemptyset(&mask); /* these cannot fail on valid numbers */
         for (size_t i = 0; i < ELEMENTSOF(signals); i++)
                 (void)sigaddset(&mask, signals[i].number);
-        if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
-                return -errno;
+        (void)sigprocmask(SIG_BLOCK, &mask, NULL);
+}
+
+static int open_event(struct signer *s) {
+        int r = sd_event_new(&s->event);
+
         for (size_t i = 0; r >= 0 && i < ELEMENTSOF(signals); i++)
                 r = sd_event_add_signal(s->event, NULL, signals[i].number, signals[i].fn, s);
         if (r < 0)
                 return r;
-        return sd_event_set_watchdog(s->event, 1);
+        return notify_start(s->event);
 }
 
 static void signer_close(struct signer *s) {
@@ -208,6 +206,7 @@ static void signer_close(struct signer *s) {
         s->vault_api = vault_api_free(s->vault_api);
         s->sign_api = sign_api_free(s->sign_api);
         s->vault = vault_free(s->vault);
+        notify_stop();
         s->event = sd_event_unref(s->event);
 }
 
@@ -272,6 +271,7 @@ static int start(char *argv[]) {
 int main(int argc, char *argv[]) {
         int r;
 
+        hold_signals();
         r = process_harden();
         log_open("mfad-signer", LOG_LEVEL_INFO);
         if (r < 0)

@@ -122,15 +122,22 @@ static void wrap(const struct sign_context *c, const struct signer_request *q,
         a->type = SIGNER_ANSWER_WRAPPED;
 }
 
+/* mfad may end between a change of the passphrase and the moment at which it has wrapped its key anew. */
 static void unwrap(const struct sign_context *c, const struct signer_request *q,
                    struct signer_answer *a) {
+        const struct secret *const *former = c->former_keks;
+        struct wrap w = c->wrap;
         int r;
 
         if (!c->wrap.kek) {
                 refuse_closed(c, a);
                 return;
         }
-        r = wrap_open(&c->wrap, q->wrapped, &a->blob_key);
+        r = wrap_open(&w, q->wrapped, &a->blob_key);
+        while (r == -EBADMSG && former && *former) {
+                w.kek = *former++;
+                r = wrap_open(&w, q->wrapped, &a->blob_key);
+        }
         if (r == -EBADMSG) {
                 refuse(a, SIGNER_REFUSED_ALIEN);
                 return;

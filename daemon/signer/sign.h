@@ -14,8 +14,9 @@ struct vault_keys;
 
 struct sign_context {
         enum vault_state vault;
-        const struct vault_keys *keys; /* NULL unless open */
-        struct wrap wrap;              /* its kek: NULL unless open */
+        const struct vault_keys *keys;           /* NULL unless open */
+        struct wrap wrap;                        /* its kek: NULL unless open */
+        const struct secret *const *former_keks; /* of the same vault, ends with NULL; or NULL */
         struct code_memory *codes;
         int64_t now_sec; /* our wall clock */
 };

@@ -43,6 +43,7 @@ static struct sign_context context_of(const struct sign_api *s) {
                 .wrap = {.kek = vault_kek(s->vault),
                          .vault_id = vault_id(s->vault),
                          .boot_id = s->boot_id},
+                .former_keks = vault_former_keks(s->vault),
                 .codes = s->codes,
                 .now_sec = clock_wall_sec(),
         };

@@ -13,6 +13,7 @@ struct opened {
         struct vault_header header;
         uint8_t header_bytes[VAULT_HEADER_LEN]; /* as on disk: tells whether somebody replaced it */
         struct secret *kek;
+        struct secret *former[VAULT_FORMER_KEKS + 1]; /* ends with NULL */
         struct vault_keys *keys;
 };
 
@@ -29,6 +30,8 @@ static struct opened *opened_free(struct opened *o) {
         if (!o)
                 return NULL;
         o->kek = secret_free(o->kek);
+        for (size_t i = 0; i < VAULT_FORMER_KEKS; i++)
+                o->former[i] = secret_free(o->former[i]);
         o->keys = vault_keys_free(o->keys);
         free(o);
         return NULL;
@@ -90,6 +93,10 @@ const struct secret *vault_kek(const struct vault *v) {
         return v->open ? v->open->kek : NULL;
 }
 
+const struct secret *const *vault_former_keks(const struct vault *v) {
+        return v->open ? (const struct secret *const *)v->open->former : NULL;
+}
+
 const uint8_t *vault_id(const struct vault *v) {
         return v->open ? v->open->header.id : NULL;
 }
@@ -130,8 +137,26 @@ static void unlock_unless_open(struct vault *v) {
                 vault_store_unlock(v->store);
 }
 
+static bool is_same_kek(const struct opened *a, const struct opened *b) {
+        return secret_equal(secret_reveal(a->kek), secret_reveal(b->kek), VAULT_KEK_LEN);
+}
+
+/* What was wrapped under @o's KEKs can still be opened when @next takes its place. */
+static void hand_over_keks(struct opened *o, struct opened *next) {
+        size_t n = 0;
+
+        if (memcmp(o->header.id, next->header.id, VAULT_ID_LEN) != 0)
+                return;
+        if (!is_same_kek(o, next))
+                next->former[n++] = TAKE_PTR(o->kek);
+        for (size_t i = 0; n < VAULT_FORMER_KEKS && o->former[i]; i++)
+                next->former[n++] = TAKE_PTR(o->former[i]);
+}
+
 /* Makes @next the open vault. */
 static void enter(struct vault *v, struct opened *next) {
+        if (v->open)
+                hand_over_keks(v->open, next);
         v->open = opened_free(v->open);
         v->open = next;
         tell(v);

@@ -3,7 +3,7 @@
  * Calls: vault_store.h, vault_file.h, vault_keys.h, kdf.h. No sockets, no JSON, no event loop.
  * Limit: as of those. Calls with a passphrase block for scrypt (0.7 s; changing it twice that).
  * The KEK stays while open, because every write makes a new file key and has to wrap it; wrap.h uses it
- * too. */
+ * too, and the VAULT_FORMER_KEKS before it. */
 #pragma once
 #include "common/macros.h"
 #include "common/signer_proto.h"
@@ -14,6 +14,7 @@
 
 #define VAULT_PASSPHRASE_MIN 8 /* bytes; mfactl advises on better ones */
 #define VAULT_PASSPHRASE_MAX 1024
+#define VAULT_FORMER_KEKS    4
 
 struct vault;
 
@@ -61,6 +62,9 @@ const char *vault_path(const struct vault *v);
 const struct vault_keys *vault_keys(const struct vault *v);
 /* The KEK and the vault's id (VAULT_ID_LEN bytes), lent likewise; NULL unless open. */
 const struct secret *vault_kek(const struct vault *v);
+/* The KEKs that it had before its passphrase changed, the latest first, with a NULL at their end; lent likewise;
+ * NULL unless open. They go when it is sealed. */
+const struct secret *const *vault_former_keks(const struct vault *v);
 const uint8_t *vault_id(const struct vault *v);
 /* 0 unless open. */
 uint64_t vault_generation(const struct vault *v);

@@ -144,6 +144,41 @@ static void test_passphrase_change(void **state) {
         assert_int_equal(vault_open(v, "new passphrase", false), VAULT_OK);
 }
 
+/* What was wrapped under an earlier passphrase can be opened until the vault is sealed. */
+static void test_former_keks(void **state) {
+        struct secret *keks[VAULT_FORMER_KEKS + 2] = {0};
+        char passphrase[32] = PASSPHRASE, next[32];
+        struct signer_key info = key_named("default");
+        struct place *p = *state;
+        struct vault *v = p->vault;
+
+        assert_null(vault_former_keks(v));
+        assert_int_equal(vault_create(v, passphrase), VAULT_OK);
+        for (size_t i = 0; i < ELEMENTSOF(keks); i++) {
+                const struct secret *const *former = vault_former_keks(v);
+                size_t n = i < VAULT_FORMER_KEKS ? i : VAULT_FORMER_KEKS;
+
+                for (size_t k = 0; k < n; k++) {
+                        assert_non_null(former[k]);
+                        assert_memory_equal(secret_reveal(former[k]),
+                                            secret_reveal(keks[i - 1 - k]), VAULT_KEK_LEN);
+                }
+                assert_null(former[n]);
+                assert_int_equal(secret_copy(secret_reveal(vault_kek(v)), VAULT_KEK_LEN, &keks[i]),
+                                 0);
+                assert_int_equal(vault_add_key(v, &info, "s", true), VAULT_OK); /* same KEK */
+                (void)snprintf(next, sizeof(next), "passphrase %zu", i);
+                assert_int_equal(vault_change_passphrase(v, passphrase, next), VAULT_OK);
+                strcpy(passphrase, next);
+        }
+        vault_seal(v);
+        assert_null(vault_former_keks(v));
+        assert_int_equal(vault_open(v, passphrase, false), VAULT_OK);
+        assert_null(*vault_former_keks(v));
+        for (size_t i = 0; i < ELEMENTSOF(keks); i++)
+                keks[i] = secret_free(keks[i]);
+}
+
 static void test_rollback(void **state) {
         _cleanup_(buf_clear) struct buf old = {0};
         struct place *p = *state;
@@ -302,6 +337,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 ON_DISK(test_life),
                 ON_DISK(test_passphrase_change),
+                ON_DISK(test_former_keks),
                 ON_DISK(test_rollback),
                 ON_DISK(test_generation_note_behind),
                 ON_DISK(test_crash_between_link_and_rename),
