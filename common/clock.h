@@ -14,6 +14,8 @@
 uint64_t clock_boot_usec(void);
 /* CLOCK_MONOTONIC in microseconds: as above without the time for which the machine was asleep. */
 uint64_t clock_awake_usec(void);
+/* For how long the machine has been asleep since it was started: the difference between the two. */
+uint64_t clock_asleep_usec(void);
 /* The wall clock, seconds since 1970. */
 int64_t clock_wall_sec(void);
 
@@ -21,3 +23,5 @@ int64_t clock_wall_sec(void);
 void clock_freeze(uint64_t boot_usec, int64_t wall_sec);
 /* For tests: moves frozen clocks by @usec. */
 void clock_advance(uint64_t usec);
+/* For tests: the same, in the machine's sleep. */
+void clock_sleep(uint64_t usec);

@@ -8,6 +8,7 @@
 #include "daemon/front/control_status.h"
 #include "daemon/front/lease.h"
 #include "daemon/front/profiles.h"
+#include "daemon/front/role_mark.h"
 #include "daemon/front/session.h"
 #include "daemon/front/signer_client.h"
 
@@ -70,12 +71,14 @@ static bool has_vault(struct control_work *w) {
  * answered. */
 static bool find_session(struct control_work *w, struct profile_view *ret) {
         struct profiles *p = w->context->parts.profiles;
+        char session[sizeof(ret->session)];
 
         profiles_refresh(p);
         if (profiles_resolve(p, w->name, ret) == PROFILE_ROLE) {
                 /* the one that its chain starts from */
-                if (strcmp(ret->session, ret->key) != 0)
-                        (void)profiles_resolve(p, ret->session, ret); /* DIRECT: so it was found */
+                strcpy(session, ret->session);
+                if (strcmp(session, ret->key) != 0)
+                        (void)profiles_resolve(p, session, ret); /* DIRECT: so it was found */
                 return true;
         }
         switch (ret->kind) {
@@ -136,8 +139,9 @@ static void unlock_heard(struct control_work *w) {
         struct session_unlock u = {.code = w->code};
         const struct signer_key *key;
         struct profile_view view;
+        struct role_mark mark;
         struct aws_role role;
-        int r;
+        int r = 0;
 
         if (!has_vault(w) || !find_session(w, &view))
                 return;
@@ -156,8 +160,11 @@ static void unlock_heard(struct control_work *w) {
                 profiles_fill_role(p->profiles, &view, &role);
                 u.role = &role;
                 u.profile = &view.profile;
+                u.mark = &mark;
+                r = role_mark_make(&view, &mark);
         }
-        r = sessions_unlock(p->sessions, &u, on_unlocked, w, &w->waiting);
+        if (r >= 0)
+                r = sessions_unlock(p->sessions, &u, on_unlocked, w, &w->waiting);
         explicit_bzero(w->code, sizeof(w->code));
         if (r == -EBUSY)
                 control_work_fail(w, FAILURE_BUSY, NULL);
@@ -225,7 +232,6 @@ static void on_aws_answer(const struct failure *failure, struct fetch_answer *an
 static void ask_aws_heard(struct control_work *w) {
         const struct control_parts *p = &w->context->parts;
         struct aws_api_request q = {.op = w->op, .key = w->name};
-        int r;
 
         if (!has_vault(w))
                 return;
@@ -235,11 +241,7 @@ static void ask_aws_heard(struct control_work *w) {
                 return;
         }
         q.profile = profiles_of_key(p->profiles, w->name);
-        r = aws_api_ask(p->aws, &q, on_aws_answer, w, &w->fetching);
-        if (r == -EBUSY)
-                control_work_fail(w, FAILURE_BUSY, "other calls");
-        else if (r < 0)
-                control_work_fail(w, FAILURE_INTERNAL, strerror(-r));
+        control_work_asked(w, aws_api_ask(p->aws, &q, on_aws_answer, w, &w->fetching));
 }
 
 static void ask_aws(struct varlink_call *call, const json_t *parameters, void *userdata,

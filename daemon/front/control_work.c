@@ -87,6 +87,13 @@ void control_work_fail(struct control_work *w, enum failure_reason reason, const
         control_work_failure(w, &f);
 }
 
+void control_work_asked(struct control_work *w, int r) {
+        if (r == -EBUSY)
+                control_work_fail(w, FAILURE_BUSY, "other calls");
+        else if (r < 0)
+                control_work_fail(w, FAILURE_INTERNAL, strerror(-r));
+}
+
 struct control_work *control_work_new(struct control_context *context, struct varlink_call *call,
                                       void (*then)(struct control_work *w)) {
         struct control_work *w = calloc(1, sizeof(*w));

@@ -54,6 +54,8 @@ void control_work_reply(struct control_work *w, json_t *parameters);
 void control_work_error(struct control_work *w, const char *error, const char *message);
 void control_work_failure(struct control_work *w, const struct failure *f);
 void control_work_fail(struct control_work *w, enum failure_reason reason, const char *detail);
+/* @r: as aws_api_ask() returned it. Only when that has not begun a call. */
+void control_work_asked(struct control_work *w, int r);
 
 /* Records that @w, which lends, hands out credentials of @profile, for the call that is still unanswered. */
 void control_work_note_lent(struct control_work *w, const char *profile, const char *access_key_id);

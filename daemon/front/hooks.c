@@ -41,6 +41,7 @@ struct hooks {
         uint64_t connected_usec; /* CLOCK_BOOTTIME */
         uint64_t asleep_usec;    /* how long this boot had slept when we last looked */
         bool is_user_call_stale; /* something happened since it was sent */
+        bool has_missed;         /* something that logind may have announced before we listened */
         bool was_logged_in;
         bool has_complained;
 };
@@ -63,6 +64,10 @@ bool hooks_idle_is_over(const struct hooks_idle *i, uint64_t *ret_due_usec) {
                 since = now - idle;
         *ret_due_usec = since + i->limit_usec;
         return *ret_due_usec <= now;
+}
+
+uint64_t hooks_slept_usec(uint64_t before, uint64_t now) {
+        return now > before ? now - before : 0;
 }
 
 static bool is_anything_on(const struct config *c) {
@@ -103,6 +108,7 @@ static void disconnect(struct hooks *h) {
         h->bus = sd_bus_close_unref(h->bus);
         h->inhibitor_fd = fd_close(h->inhibitor_fd); /* nobody would hear what it waits for */
         h->logind[0] = '\0';
+        h->has_missed = false;
         h->was_logged_in = false;
         /* only fails for a source of another process */
         (void)sd_event_source_set_enabled(h->idle_timer, SD_EVENT_OFF);
@@ -190,9 +196,9 @@ static int read_user(sd_bus_message *m, struct user *u) {
         return r;
 }
 
-/* Whether @path stands in the property Sessions, a(so), of the answer @m. */
-static bool has_session(sd_bus_message *m, const char *path) {
-        const char *name, *found;
+/* Enters the property Sessions, a(so), of the answer @m. */
+static bool enter_sessions(sd_bus_message *m) {
+        const char *name;
 
         if (!m || sd_bus_message_rewind(m, /* complete= */ true) < 0 ||
             sd_bus_message_enter_container(m, 'a', "{sv}") < 0)
@@ -200,18 +206,23 @@ static bool has_session(sd_bus_message *m, const char *path) {
         while (sd_bus_message_enter_container(m, 'e', "sv") > 0) {
                 if (sd_bus_message_read(m, "s", &name) < 0)
                         return false;
-                if (strcmp(name, "Sessions") == 0) {
-                        if (sd_bus_message_enter_container(m, 'v', "a(so)") < 0 ||
-                            sd_bus_message_enter_container(m, 'a', "(so)") < 0)
-                                return false;
-                        while (sd_bus_message_read(m, "(so)", NULL, &found) > 0)
-                                if (strcmp(found, path) == 0)
-                                        return true;
-                        return false;
-                }
+                if (strcmp(name, "Sessions") == 0)
+                        return sd_bus_message_enter_container(m, 'v', "a(so)") >= 0 &&
+                               sd_bus_message_enter_container(m, 'a', "(so)") >= 0;
                 if (sd_bus_message_skip(m, "v") < 0 || sd_bus_message_exit_container(m) < 0)
                         return false;
         }
+        return false;
+}
+
+/* Whether @path is one of the sessions in the answer @m. */
+static bool has_session(sd_bus_message *m, const char *path) {
+        const char *found;
+
+        if (enter_sessions(m))
+                while (sd_bus_message_read(m, "(so)", NULL, &found) > 0)
+                        if (strcmp(found, path) == 0)
+                                return true;
         return false;
 }
 
@@ -261,6 +272,28 @@ static int ask_user(struct hooks *h) {
                                         on_user, h, "s", LOGIND_USER);
 }
 
+static int on_locked_hint(sd_bus_message *m, void *userdata, _unused_ sd_bus_error *error) {
+        int is_locked;
+
+        /* a session that has just ended is none to ask about */
+        if (!sd_bus_message_is_method_error(m, NULL) &&
+            sd_bus_message_read(m, "v", "b", &is_locked) > 0 && is_locked)
+                lock(userdata, "the screen is locked");
+        return 0;
+}
+
+/* Whether the screen of any of our user's sessions is locked. */
+static int ask_locked_hints(struct hooks *h) {
+        const char *path;
+        bool has_some = enter_sessions(h->user);
+        int r = 0;
+
+        while (has_some && r >= 0 && sd_bus_message_read(h->user, "(so)", NULL, &path) > 0)
+                r = sd_bus_call_method_async(h->bus, NULL, LOGIND, path, PROPERTIES, "Get",
+                                             on_locked_hint, h, "ss", LOGIND_SESSION, "LockedHint");
+        return r;
+}
+
 static int on_user(sd_bus_message *m, void *userdata, _unused_ sd_bus_error *error) {
         struct hooks *h = userdata;
         struct user u = {0};
@@ -275,6 +308,9 @@ static int on_user(sd_bus_message *m, void *userdata, _unused_ sd_bus_error *err
                 h->user = sd_bus_message_ref(m);
                 r = read_user(m, &u);
         }
+        if (r >= 0 && h->has_missed && h->config->lock_on_screen_lock)
+                r = ask_locked_hints(h);
+        h->has_missed = false;
         if (r >= 0 && h->is_user_call_stale)
                 r = ask_user(h);
         if (r < 0)
@@ -298,15 +334,9 @@ static int on_idle_timer(_unused_ sd_event_source *s, _unused_ uint64_t usec, vo
 
 /* ---- what logind says by itself ---- */
 
-static uint64_t asleep_usec(void) {
-        uint64_t awake = clock_awake_usec(), boot = clock_boot_usec();
-
-        return boot > awake ? boot - awake : 0;
-}
-
 /* Sessions and roles need no word of this: their timers have counted the sleep and are due by themselves. */
 static void on_resume(struct hooks *h) {
-        uint64_t asleep = asleep_usec(), slept = asleep - h->asleep_usec;
+        uint64_t asleep = clock_asleep_usec(), slept = hooks_slept_usec(h->asleep_usec, asleep);
         int r = 0;
 
         h->asleep_usec = asleep;
@@ -378,7 +408,29 @@ static int on_session_changed(sd_bus_message *m, void *userdata, _unused_ sd_bus
         return 0;
 }
 
+static int on_preparing(sd_bus_message *m, void *userdata, _unused_ sd_bus_error *error) {
+        struct hooks *h = userdata;
+        int begins;
+
+        if (is_answer(h, m, NO_ANSWER) && sd_bus_message_read(m, "v", "b", &begins) > 0 && begins)
+                lock(h, "the machine goes to sleep");
+        return 0;
+}
+
 /* ---- the bus ---- */
+
+static void ask_first(struct hooks *h) {
+        int r = 0;
+
+        if (h->has_missed && h->config->lock_on_suspend)
+                r = sd_bus_call_method_async(h->bus, NULL, LOGIND, LOGIND_PATH, PROPERTIES, "Get",
+                                             on_preparing, h, "ss", LOGIND_MANAGER,
+                                             "PreparingForSleep");
+        if (r >= 0)
+                r = ask_user(h);
+        if (r < 0)
+                complain(h, r, NO_ANSWER);
+}
 
 /* @name: the unique name that logind has now, "" for none. */
 static void set_logind(struct hooks *h, const char *name) {
@@ -391,10 +443,15 @@ static void set_logind(struct hooks *h, const char *name) {
                 return;
         h->has_complained = false;
         r = take_inhibitor(h);
-        if (r >= 0)
-                r = ask_user(h);
         if (r < 0)
-                complain(h, r, NO_ANSWER);
+                complain(h, r, NO_INHIBITOR);
+        ask_first(h);
+}
+
+void hooks_came_back(struct hooks *h) {
+        h->has_missed = true;
+        if (*h->logind) /* else when it is found */
+                ask_first(h);
 }
 
 static int on_owner(sd_bus_message *m, void *userdata, _unused_ sd_bus_error *error) {
@@ -497,7 +554,7 @@ void hooks_set_unlocked(struct hooks *h, bool is_unlocked) {
         if (h->bus || !is_anything_on(h->config))
                 return;
         h->connected_usec = clock_boot_usec();
-        h->asleep_usec = asleep_usec();
+        h->asleep_usec = clock_asleep_usec();
         r = begin(h);
         if (r < 0) {
                 complain(h, r, "cannot reach the system bus");

@@ -23,6 +23,13 @@ DEFINE_FREEP(struct hooks, hooks)
  * the way is logged once. */
 void hooks_set_unlocked(struct hooks *h, bool is_unlocked);
 
+/* What is unlocked was so before this process began: what logind announced meanwhile and still holds is asked for. */
+void hooks_came_back(struct hooks *h);
+
+/* How long the machine has slept between two readings of clock_asleep_usec(). That takes two clocks, and what
+ * passes between looking at them makes the later reading the smaller one at times. */
+uint64_t hooks_slept_usec(uint64_t before, uint64_t now);
+
 /* The user's idle time, as logind tells it. */
 struct hooks_idle {
         bool is_idle;              /* IdleHint */

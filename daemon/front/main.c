@@ -16,7 +16,9 @@
 #include "daemon/front/peers.h"
 #include "daemon/front/tokens.h"
 #include "daemon/shared/listen.h"
+#include "daemon/shared/notify.h"
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -49,7 +51,8 @@ static const char usage[] =
         "  --version     show the version\n";
 
 /* What is open besides HTTP connections: sockets, epolls, timers, a file being replaced. */
-#define OTHER_FDS_MAX 256
+#define OTHER_FDS_MAX    256
+#define FAILED_START_SEC 5
 
 /* The usual soft limit of 1024 would be reached before HTTP_CONNECTIONS_MAX is. */
 static void raise_descriptor_limit(void) {
@@ -61,22 +64,6 @@ static void raise_descriptor_limit(void) {
         limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
         if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
                 log_debug("cannot raise RLIMIT_NOFILE: %s", strerror(errno));
-}
-
-static int open_runtime_dir(const char *path) {
-        int fd;
-
-        if (!*path)
-                return log_error(-ENOENT,
-                                 "XDG_RUNTIME_DIR is not set, so there is no private place "
-                                 "for sockets; log in through systemd, or set it to a "
-                                 "directory of yours with mode 0700");
-        fd = fs_open_private_dir(path, /* create= */ true);
-        if (fd == -EPERM || fd == -ENOTDIR || fd == -ELOOP)
-                return log_error(fd, "%s must be a directory of yours with mode 0700", path);
-        if (fd < 0)
-                return log_error(fd, "cannot use the runtime directory %s", path);
-        return fd;
 }
 
 static int open_control(struct listen_set *set, const char *runtime_dir) {
@@ -104,10 +91,12 @@ static int say_who_has(uint16_t port) {
 
         if (diag >= 0 && sockdiag_listener_uid(diag, port, &uid) >= 0)
                 return log_error(-EADDRINUSE,
-                                 "127.0.0.1:%u is served by uid %u; another port can be set in "
-                                 "mfad.conf",
+                                 "127.0.0.1:%u is served by uid %u; set another port in "
+                                 "mfad.conf(5), and start mfad again",
                                  port, uid);
-        return log_error(-EADDRINUSE, "127.0.0.1:%u is taken; another port can be set in mfad.conf",
+        return log_error(-EADDRINUSE,
+                         "127.0.0.1:%u is taken; set another port in mfad.conf(5), and start mfad "
+                         "again",
                          port);
 }
 
@@ -118,7 +107,8 @@ static int make_http6(uint16_t port) {
         if (fd == -EADDRINUSE)
                 return log_error(fd,
                                  "[::1]:%u is taken, and its owner would be asked by whoever says "
-                                 "localhost; another port can be set in mfad.conf",
+                                 "localhost; set another port in mfad.conf(5), and start mfad "
+                                 "again",
                                  port);
         if (fd == -EADDRNOTAVAIL || fd == -EAFNOSUPPORT)
                 log_notice("this machine has no IPv6, so [::1] is left alone");
@@ -201,7 +191,7 @@ static int run(char *argv[], struct listen_set *set, int peers_fd, bool is_locke
                 log_write(LOG_LEVEL_ERROR, 0, "%s", error); /* it says the errno where that helps */
                 return r;
         }
-        runtime_dir_fd = open_runtime_dir(places.runtime);
+        runtime_dir_fd = listen_open_dir(places.runtime);
         if (runtime_dir_fd < 0)
                 return runtime_dir_fd;
         start.runtime_dir_fd = runtime_dir_fd;
@@ -219,8 +209,9 @@ static int run(char *argv[], struct listen_set *set, int peers_fd, bool is_locke
         sandbox_describe(&sandbox, sandbox_name);
         if (is_locked)
                 log_event(EVENT_LOCKED, NULL,
-                          "locked; the log begins anew here, what was before is in the journal: "
-                          "journalctl --user -u mfad");
+                          log_is_in_journal() ? "locked; what was before is in the journal"
+                                              : "locked; the log begins anew here, as it does not "
+                                                "go to the journal");
         log_event(EVENT_STARTED, NULL,
                   "ready on 127.0.0.1:%u, secrets are kept in %s memory, sandbox: %s",
                   start.http_port, secret_arena_name(secret_arena_kind()), sandbox_name);
@@ -238,7 +229,7 @@ static int make_token(void) {
         if (r < 0)
                 return log_error(r, "HOME and the XDG_* variables must be absolute paths, and HOME "
                                     "must be set");
-        runtime_dir_fd = open_runtime_dir(places.runtime);
+        runtime_dir_fd = listen_open_dir(places.runtime);
         if (runtime_dir_fd < 0)
                 return runtime_dir_fd;
         r = tokens_new(runtime_dir_fd, &tokens);
@@ -248,8 +239,8 @@ static int make_token(void) {
 
 static int start(char *argv[]) {
         struct listen_set set = {0};
+        int locked_fd, peers_fd, r;
         bool is_locked;
-        int peers_fd, r;
 
         r = wiping_install_crypto();
         if (r < 0)
@@ -264,9 +255,13 @@ static int start(char *argv[]) {
                 return log_error(r, "cannot take over the sockets");
         lock_acknowledge(listen_take(&set, "ack"));
         peers_fd = listen_take(&set, "peers");
-        is_locked = peers_fd >= 0; /* only an image of ours hands it on */
+        locked_fd = listen_take(&set, "locked"); /* its name is all that is wanted */
+        is_locked = locked_fd >= 0 || peers_fd >= 0;
+        (void)fd_close(locked_fd); /* always -EBADF */
         if (!is_locked)
                 peers_fd = peers_start();
+        else if (peers_fd < 0) /* it has died, and one that starts in our sandbox sees nothing */
+                peers_fd = -ESRCH;
         if (peers_fd < 0)
                 (void)log_warning(peers_fd, "cannot find out who asks; the log will name nobody");
         r = secret_arena_open();
@@ -281,9 +276,25 @@ static int start(char *argv[]) {
         return r;
 }
 
+/* What keeps us from starting will be there in a moment, too, and the service manager tries again at once:
+ * without a rest, the journal would fill. The manager's end of it is heard. */
+static void rest(void) {
+        const struct timespec pause = {.tv_sec = FAILED_START_SEC};
+        sigset_t ends;
+
+        if (!getenv("NOTIFY_SOCKET"))
+                return;
+        notify_send("STATUS=cannot start, and tries again: journalctl --user -n 20 -u mfad");
+        (void)sigemptyset(&ends); /* these cannot fail on valid numbers */
+        (void)sigaddset(&ends, SIGTERM);
+        (void)sigaddset(&ends, SIGINT);
+        (void)sigtimedwait(&ends, NULL, &pause); /* over, or a signal: both are the end */
+}
+
 int main(int argc, char *argv[]) {
         int r;
 
+        manager_hold_signals();
         r = process_harden();
         log_open("mfad", LOG_LEVEL_INFO);
         if (r < 0)
@@ -302,5 +313,8 @@ int main(int argc, char *argv[]) {
                 fputs(usage, stderr);
                 return 2;
         }
-        return start(argv) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+        if (start(argv) >= 0)
+                return EXIT_SUCCESS;
+        rest();
+        return EXIT_FAILURE;
 }

@@ -55,6 +55,7 @@ struct manager {
         struct http_in *http;
         struct control *control;
         struct hooks *hooks;
+        sd_event_source *end; /* NULL until we are to end, which waits for a code's answer */
 };
 
 /* "unlocked until 18:20, 3 roles", for `systemctl --user status`. */
@@ -115,10 +116,22 @@ static void update_hooks(struct manager *m) {
         hooks_set_unlocked(m->hooks, is_unlocked(m));
 }
 
+static bool is_code_under_way(const struct manager *m) {
+        const struct session *s;
+
+        for (size_t i = 0; (s = sessions_at(m->sessions, i)); i++)
+                if (session_is_busy(s))
+                        return true;
+        return false;
+}
+
 static void on_session_changed(const struct session *session, void *userdata) {
         struct manager *m = userdata;
 
+        if (m->end && !is_code_under_way(m)) /* now, but after all who wait for it have heard */
+                (void)sd_event_source_set_time(m->end, 0); /* else it is due in a moment */
         persist_session_changed(m->persist, session);
+        sessions_follow_profiles(m->sessions, m->profiles); /* they may have changed meanwhile */
         tell_systemd(userdata, "");
         update_hooks(userdata);
 }
@@ -128,11 +141,22 @@ static void on_role_changed(_unused_ const struct role *role, void *userdata) {
 
         persist_role_changed(m->persist);
         tell_systemd(userdata, "");
+        update_hooks(userdata); /* roles may be all that there is */
+}
+
+static void on_restored(bool is_back, void *userdata) {
+        struct manager *m = userdata;
+
+        if (is_back)
+                hooks_came_back(m->hooks);
+        if (m->endpoint)
+                endpoint_restored(m->endpoint);
 }
 
 static void on_profiles_changed(void *userdata) {
         struct manager *m = userdata;
 
+        sessions_follow_profiles(m->sessions, m->profiles);
         roles_config_changed(m->roles);
         control_changed(m->control);
 }
@@ -151,15 +175,17 @@ static void lock(int ack_fd, void *userdata) {
                                          {.name = "http6", .fd = -EBADF},
                                          {.name = "control", .fd = -EBADF},
                                          {.name = "ack", .fd = ack_fd},
-                                         {.name = "peers", .fd = -EBADF}},
-                                 .n = 5};
+                                         {.name = "peers", .fd = -EBADF},
+                                         {.name = "locked", .fd = -EBADF}},
+                                 .n = 6};
 
         log_notice("locking: starting afresh");
         set.fds[2].fd = fcntl(control_listen_fd(m->control), F_DUPFD_CLOEXEC, 3);
         if (set.fds[2].fd >= 0)
                 m->control = control_free(m->control); /* those who wait hear it */
         else
-                set.fds[2].fd = control_listen_fd(m->control); /* those who wait are cut off */
+                set.fds[2].fd = control_listen_fd(m->control);    /* those who wait are cut off */
+        set.fds[5].fd = fcntl(set.fds[2].fd, F_DUPFD_CLOEXEC, 3); /* a mark: any descriptor does */
         http_in_detach(m->http, &set.fds[0].fd, &set.fds[1].fd);
         /* no mfad-fetch may go on with a request of ours */
         m->roles = roles_free(m->roles);
@@ -168,6 +194,8 @@ static void lock(int ack_fd, void *userdata) {
         m->audit = audit_free(m->audit);
         set.fds[4].fd = peers_detach_fd(m->peers);
         persist_forget(m->persist); /* last: nothing is left that would be written again */
+        if (m->end)
+                (void)raise(SIGTERM); /* it is blocked: the new image finds it, and ends */
         lock_become_new(m->argv, &set);
 }
 
@@ -197,10 +225,28 @@ static int on_reload_signal(_unused_ sd_event_source *s,
         return 0;
 }
 
-static int on_end_signal(sd_event_source *s, _unused_ const struct signalfd_siginfo *info,
-                         _unused_ void *userdata) {
+static int on_end(sd_event_source *s, _unused_ uint64_t usec, _unused_ void *userdata) {
         /* only fails when the loop has ended already */
         (void)sd_event_exit(sd_event_source_get_event(s), 0);
+        return 0;
+}
+
+/* A code is good for one call: what that call buys would be lost with us. */
+static int on_end_signal(sd_event_source *s, _unused_ const struct signalfd_siginfo *info,
+                         void *userdata) {
+        struct manager *m = userdata;
+        int r = -EALREADY;
+
+        if (!m->end && is_code_under_way(m))
+                r = sd_event_add_time(m->event, &m->end, CLOCK_BOOTTIME,
+                                      clock_boot_usec() + MANAGER_END_SEC * USEC_PER_SEC, 0, on_end,
+                                      m);
+        if (r >= 0)
+                r = sd_event_source_set_priority(m->end, SD_EVENT_PRIORITY_IDLE);
+        if (r < 0)
+                return on_end(s, 0, m);
+        log_notice("ending when AWS has answered, in %d s at most", MANAGER_END_SEC);
+        notify_send("STOPPING=1\nSTATUS=waiting for AWS's answer to a code");
         return 0;
 }
 
@@ -212,21 +258,20 @@ static const struct {
                {SIGUSR1, on_lock_signal},
                {SIGHUP, on_reload_signal}};
 
-/* A signal that comes before heed_signals() waits. */
-static int open_event(struct manager *m) {
+void manager_hold_signals(void) {
         sigset_t mask;
-        int r;
 
-        r = sd_event_new(&m->event);
-        if (r < 0)
-                return r;
-        (void)sigemptyset(&mask);        /* cannot fail on these */
+        (void)sigemptyset(&mask);        /* these cannot fail on valid numbers */
         (void)sigaddset(&mask, SIGCHLD); /* sd_event_add_child(3) wants it blocked */
         for (size_t i = 0; i < ELEMENTSOF(signals); i++)
                 (void)sigaddset(&mask, signals[i].number);
-        if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
-                return -errno;
-        return sd_event_set_watchdog(m->event, true);
+        (void)sigprocmask(SIG_BLOCK, &mask, NULL);
+}
+
+static int open_event(struct manager *m) {
+        int r = sd_event_new(&m->event);
+
+        return r < 0 ? r : notify_start(m->event);
 }
 
 static int heed_signals(struct manager *m) {
@@ -267,8 +312,8 @@ static int make_core(struct manager *m, const struct manager_start *start) {
         if (r >= 0)
                 r = roles_new(m->event, m->aws, m->profiles, m->sessions, &m->roles);
         if (r >= 0)
-                r = persist_new(m->event, start->runtime_dir_fd, m->sessions, m->roles, m->signer,
-                                &m->persist);
+                r = persist_new(m->event, start->runtime_dir_fd, start->config, m->sessions,
+                                m->roles, m->signer, &m->persist);
         if (r >= 0)
                 r = hooks_new(m->event, start->config, on_hook, m, &m->hooks);
         return r;
@@ -279,6 +324,7 @@ static int make_core(struct manager *m, const struct manager_start *start) {
 static void wait_for_sessions(struct manager *m) {
         uint64_t end = clock_boot_usec() + ENDPOINT_HOLD_MSEC * USEC_PER_MSEC, now;
 
+        persist_watch(m->persist, on_restored, m);
         persist_start(m->persist);
         while (persist_is_restoring(m->persist) && (now = clock_boot_usec()) < end)
                 if (sd_event_run(m->event, end - now) < 0)
@@ -311,11 +357,12 @@ static int make_faces(struct manager *m, const struct manager_start *start, int 
                                                   .profiles = m->profiles,
                                                   .tokens = m->tokens,
                                                   .signer = m->signer,
+                                                  .persist = m->persist,
                                                   .audit = m->audit},
                          &m->endpoint);
         if (r >= 0)
                 r = http_in_new(m->event, TAKE_FD(*http_fd), TAKE_FD(*http6_fd), start->http_port,
-                                m->endpoint, &m->http);
+                                m->endpoint, m->audit, &m->http);
         if (r < 0)
                 return log_error(r, "cannot serve HTTP");
         r = control_new(m->event, TAKE_FD(*control_fd), &parts, &m->control);
@@ -327,6 +374,7 @@ static int make_faces(struct manager *m, const struct manager_start *start, int 
                 return log_error(r, "cannot serve the control socket");
         profiles_watch(m->profiles, on_profiles_changed, m);
         signer_client_watch(m->signer, on_signer_changed, m);
+        sessions_follow_profiles(m->sessions, m->profiles); /* those that came back */
         return 0;
 }
 
@@ -362,8 +410,10 @@ int manager_new(const struct manager_start *start, struct manager **ret) {
 struct manager *manager_free(struct manager *m) {
         if (!m)
                 return NULL;
+        notify_stop();
         if (m->signer)
                 signer_client_watch(m->signer, NULL, NULL);
+        (void)sd_event_source_disable_unref(m->end);
         (void)control_free(m->control); /* all of these return NULL */
         (void)http_in_free(m->http);
         (void)endpoint_free(m->endpoint);

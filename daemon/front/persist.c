@@ -5,6 +5,7 @@
 #include "common/log.h"
 #include "common/secret.h"
 #include "common/wire.h"
+#include "daemon/front/config.h"
 #include "daemon/front/persist_blob.h"
 #include "daemon/front/role_kept.h"
 #include "daemon/front/roles.h"
@@ -16,9 +17,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#define SLEEP_USEC USEC_PER_SEC /* less is the moment between looks at two clocks, and no sleep */
+
 struct persist {
         int dir_fd;
-        struct sessions *sessions; /* these are lent */
+        const struct config *config; /* these are lent */
+        struct sessions *sessions;
         struct roles *roles;
         struct signer_client *signer;
 
@@ -28,15 +32,21 @@ struct persist {
         bool is_old; /* the file is of an earlier process: @wrapped is in it, nothing is written yet */
         bool has_file;   /* there is one, as far as we know */
         bool is_changed; /* what it says is not all there is */
-        bool has_warned; /* that it cannot be written; once is enough */
+        int problem;     /* a negative errno: it could not be written */
+        int64_t problem_since_sec;
         uint64_t written_usec;
+        uint64_t restore_until_usec; /* no mfad-signer is asked anew after this */
+        persist_restored_fn fn;
+        void *userdata;
         struct signer_call *asking;
         sd_event_source *ask;   /* outside of what tells us that mfad-signer may be asked */
         sd_event_source *timer; /* when the next change is written */
 };
 
-static void switch_off(struct persist *p) {
+/* What the file says is all there is to say. */
+static void settle(struct persist *p) {
         p->is_changed = false;
+        p->problem = 0;
         (void)sd_event_source_set_enabled(p->timer, SD_EVENT_OFF); /* cannot fail once added */
 }
 
@@ -44,7 +54,7 @@ static void switch_off(struct persist *p) {
 static void remove_file(struct persist *p) {
         static const char *const names[] = {PERSIST_FILE_NAME, PERSIST_FILE_NAME ".new"};
 
-        switch_off(p);
+        settle(p);
         p->has_file = false;
         for (size_t i = 0; i < ELEMENTSOF(names); i++)
                 if (unlinkat(p->dir_fd, names[i], 0) < 0 && errno != ENOENT)
@@ -56,10 +66,13 @@ static void remove_file(struct persist *p) {
 /* All of @ret is lent. */
 static bool entry_of_session(const struct session *s, struct persist_entry *ret) {
         const struct lease *l = session_lease(s);
+        const struct role_mark *mark = session_mark(s);
 
         if (!lease_creds(l))
                 return false;
-        *ret = (struct persist_entry){.kind = PERSIST_SESSION, .lease = *l};
+        *ret = (struct persist_entry){.kind = mark ? PERSIST_DIRECT : PERSIST_SESSION, .lease = *l};
+        if (mark)
+                ret->mark = *mark;
         (void)snprintf(ret->name, sizeof(ret->name), "%s", session_name(s));
         (void)snprintf(ret->mfa_serial, sizeof(ret->mfa_serial), "%s", session_mfa_serial(s));
         return true;
@@ -119,6 +132,23 @@ static int write_file(const struct persist *p) {
         return r;
 }
 
+static void arm(struct persist *p, uint64_t usec) {
+        p->is_changed = true; /* so it is written at our end at the latest */
+        if (sd_event_source_set_time(p->timer, clock_boot_usec() + usec) < 0 ||
+            sd_event_source_set_enabled(p->timer, SD_EVENT_ONESHOT) < 0)
+                log_debug("cannot arm the timer of the file \"" PERSIST_FILE_NAME "\"");
+}
+
+static void on_not_written(struct persist *p, int r) {
+        if (p->problem == 0) { /* once is enough */
+                p->problem_since_sec = clock_wall_sec();
+                (void)log_warning(r, "cannot write the file \"" PERSIST_FILE_NAME
+                                     "\", so a restart of mfad will cost a code");
+        }
+        p->problem = r;
+        arm(p, PERSIST_AGAIN_SEC * USEC_PER_SEC);
+}
+
 /* Brings the file in line with what is held, now. */
 static void save(struct persist *p) {
         int r;
@@ -126,19 +156,21 @@ static void save(struct persist *p) {
         if (!has_creds(p)) {
                 if (p->has_file)
                         remove_file(p);
-                switch_off(p);
+                settle(p);
                 return;
         }
         if (!p->is_wrapped)
                 return; /* on_wrapped() goes on */
         r = write_file(p);
-        if (r < 0 && !p->has_warned)
-                (void)log_warning(r, "cannot write the file \"" PERSIST_FILE_NAME
-                                     "\", so a restart of mfad will cost a code");
-        p->has_warned = r < 0;
-        p->has_file = p->has_file || r >= 0;
+        if (r < 0) {
+                on_not_written(p, r);
+                return;
+        }
+        if (p->problem)
+                log_notice("the file \"" PERSIST_FILE_NAME "\" could be written again");
+        p->has_file = true;
         p->written_usec = clock_boot_usec();
-        switch_off(p);
+        settle(p);
 }
 
 static int on_timer(_unused_ sd_event_source *s, _unused_ uint64_t usec, void *userdata) {
@@ -149,13 +181,8 @@ static int on_timer(_unused_ sd_event_source *s, _unused_ uint64_t usec, void *u
 static void save_soon(struct persist *p) {
         uint64_t msec = PERSIST_WRITE_MSEC + roles_n_held(p->roles) * PERSIST_ROLE_MSEC;
 
-        if (p->is_changed)
-                return; /* the first of several changes says when */
-        if (sd_event_source_set_time(p->timer, clock_boot_usec() + msec * USEC_PER_MSEC) < 0 ||
-            sd_event_source_set_enabled(p->timer, SD_EVENT_ONESHOT) < 0)
-                save(p);
-        else
-                p->is_changed = true;
+        if (!p->is_changed) /* the first of several changes says when */
+                arm(p, msec * USEC_PER_MSEC);
 }
 
 static void changed(struct persist *p, bool is_urgent) {
@@ -188,15 +215,13 @@ static void give_up(struct persist *p, int error, const char *why) {
         remove_file(p);
 }
 
-static int load(const struct persist *p, struct buf *ret) {
-        _cleanup_(fd_closep) int fd = -EBADF;
-        int r;
+/* Whether it says nothing about the file, but that we lack something at the moment. */
+static bool is_passing(int r) {
+        return r == -ENOMEM || r == -EMFILE || r == -ENFILE;
+}
 
-        fd = openat(p->dir_fd, PERSIST_FILE_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-        if (fd < 0)
-                return -errno;
-        r = fs_check_private_file(fd);
-        return r < 0 ? r : fs_read_fd(fd, ret);
+static int load(const struct persist *p, struct buf *ret) {
+        return fs_read_private_file(p->dir_fd, PERSIST_FILE_NAME, ret);
 }
 
 /* Roles before sessions: what was bought for a profile that has changed must be gone before a session lets it
@@ -213,7 +238,7 @@ static int restore_roles(struct persist *p, const struct buf *entries) {
                 r = persist_entry_get(&reader, &e);
                 if (r <= 0)
                         break;
-                if (e.kind == PERSIST_SESSION || !lease_creds(&e.lease))
+                if (persist_is_session(e.kind) || !lease_creds(&e.lease))
                         continue;
                 kept = (struct role_kept){.name = e.name,
                                           .is_arn = e.kind == PERSIST_ROLE_ARN,
@@ -223,9 +248,7 @@ static int restore_roles(struct persist *p, const struct buf *entries) {
                                           .lease = e.lease};
                 r = role_kept_put(p->roles, &kept);
                 e.lease = kept.lease;
-                if (r < 0)
-                        break;
-                n++;
+                n += r >= 0; /* what does not fit is bought again without a code */
         }
         roles_config_changed(p->roles);
         return r < 0 ? r : n;
@@ -242,17 +265,25 @@ static int restore_sessions(struct persist *p, const struct buf *entries) {
                 r = persist_entry_get(&reader, &e);
                 if (r <= 0)
                         break;
-                if (e.kind != PERSIST_SESSION)
+                if (!persist_is_session(e.kind))
                         continue;
-                r = sessions_restore(p->sessions, e.name, e.mfa_serial, &e.lease);
-                if (r < 0)
+                r = sessions_restore(p->sessions, e.name, e.mfa_serial,
+                                     e.kind == PERSIST_DIRECT ? &e.mark : NULL, &e.lease);
+                if (r < 0 && r != -EBUSY) /* others, bought meanwhile, may have taken all places */
                         break;
                 n += e.lease.creds == NULL; /* taken */
         }
         return r < 0 ? r : n;
 }
 
-static void restore(struct persist *p) {
+/* The lock that was due before the machine slept, had mfad been there. */
+static bool should_have_locked(const struct persist *p, const struct buf *file) {
+        return p->config->lock_on_suspend &&
+               clock_asleep_usec() >= persist_blob_asleep_usec(file->data) + SLEEP_USEC;
+}
+
+/* Returns whether anything came back. */
+static bool restore(struct persist *p) {
         _cleanup_(buf_clear) struct buf file = BUF_INIT(PERSIST_FILE_MAX),
                                         entries = BUF_INIT(PERSIST_ENTRIES_MAX);
         uint8_t wrapped[SIGNER_WRAPPED_LEN];
@@ -263,14 +294,24 @@ static void restore(struct persist *p) {
                 r = persist_blob_check(file.data, file.len, wrapped);
         if (r >= 0)
                 r = persist_blob_open(p->key, file.data, file.len, &entries);
+        if (r >= 0 && should_have_locked(p, &file)) {
+                p->key = secret_free(p->key);
+                give_up(p, 0, "is from before the machine slept (lock_on_suspend)");
+                return false;
+        }
         if (r >= 0)
                 r = n_roles = restore_roles(p, &entries);
         if (r >= 0)
                 r = n_sessions = restore_sessions(p, &entries);
         if (r < 0) {
-                give_up(p, r, "was changed or cannot be read");
                 p->key = secret_free(p->key);
-                return;
+                if (is_passing(r))
+                        (void)log_warning(r, "cannot read the file \"" PERSIST_FILE_NAME
+                                             "\" now; the next news of mfad-signer bring another "
+                                             "try");
+                else
+                        give_up(p, r, "was changed or cannot be read");
+                return false;
         }
         p->is_old = false;
         p->is_wrapped = true;
@@ -279,28 +320,47 @@ static void restore(struct persist *p) {
                 log_notice("back from before the start: %d session%s, %d role%s", n_sessions,
                            n_sessions == 1 ? "" : "s", n_roles, n_roles == 1 ? "" : "s");
         changed(p, /* is_urgent= */ false);
+        return n_sessions + n_roles > 0;
 }
 
 /* --- the key -------------------------------------------------------------------------------- */
 
+static void tell(const struct persist *p, bool is_back) {
+        if (p->fn && !persist_is_restoring(p))
+                p->fn(is_back, p->userdata);
+}
+
+static void ask_status(struct persist *p);
+
+/* mfad-signer did not answer. One that starts afresh has closed its connections, and is there again in a moment;
+ * else its next news bring the next try. */
+static void on_no_answer(struct persist *p, int r) {
+        if (r == -ECONNRESET && clock_boot_usec() < p->restore_until_usec)
+                ask_status(p);
+        tell(p, /* is_back= */ false);
+}
+
 static void on_unwrapped(int r, struct signer_answer *answer, void *userdata) {
         struct persist *p = userdata;
+        bool is_back = false;
 
         p->asking = NULL;
-        if (r < 0)
-                return; /* the next news of mfad-signer brings the next try */
+        if (r < 0) {
+                on_no_answer(p, r);
+                return;
+        }
         if (answer->type == SIGNER_ANSWER_UNWRAPPED) {
                 p->key = secret_free(p->key);
                 p->key = TAKE_PTR(answer->blob_key);
-                restore(p);
+                is_back = restore(p);
         } else if (answer->type == SIGNER_ANSWER_REFUSED &&
                    answer->refusal == SIGNER_REFUSED_ALIEN) {
                 give_up(p, 0, "is not of this vault, its passphrase and this boot");
-        } else {
-                return; /* sealed meanwhile, or in trouble */
-        }
-        if (!p->is_wrapped)
-                persist_signer_changed(p); /* a key of our own, then */
+        } /* else sealed meanwhile, or in trouble */
+        /* then a key of our own, or the one that came back: wrapped under an earlier passphrase, perhaps */
+        if (!p->is_old)
+                persist_signer_changed(p);
+        tell(p, is_back);
 }
 
 static void on_wrapped(int r, struct signer_answer *answer, void *userdata) {
@@ -310,10 +370,10 @@ static void on_wrapped(int r, struct signer_answer *answer, void *userdata) {
         if (r < 0 || answer->type != SIGNER_ANSWER_WRAPPED)
                 return; /* as above */
         memcpy(p->wrapped, answer->wrapped, sizeof(p->wrapped));
-        /* who bought a session meanwhile waits for this */
-        r = p->is_wrapped;
         p->is_wrapped = true;
-        changed(p, /* is_urgent= */ !r);
+        /* who bought a session meanwhile waits for this; and a file with the key as it was wrapped before is
+         * worth nothing once mfad-signer has forgotten an earlier passphrase */
+        changed(p, /* is_urgent= */ true);
 }
 
 static int make_key(struct persist *p) {
@@ -361,18 +421,38 @@ void persist_signer_changed(struct persist *p) {
                 (void)sd_event_source_set_enabled(p->ask, SD_EVENT_ONESHOT); /* cannot fail */
 }
 
-static void on_status(_unused_ int r, _unused_ struct signer_answer *answer, void *userdata) {
+static void on_status(int r, _unused_ struct signer_answer *answer, void *userdata) {
         struct persist *p = userdata;
 
         p->asking = NULL;
+        if (r < 0) {
+                on_no_answer(p, r);
+                return;
+        }
         persist_signer_changed(p);
+        tell(p, /* is_back= */ false);
+}
+
+static void ask_status(struct persist *p) {
+        struct signer_request q = {.type = SIGNER_REQUEST_STATUS};
+
+        (void)signer_client_ask(p->signer, &q, on_status, p, &p->asking); /* else later */
 }
 
 void persist_start(struct persist *p) {
-        struct signer_request q = {.type = SIGNER_REQUEST_STATUS};
-
+        p->restore_until_usec = clock_boot_usec() + PERSIST_RESTORE_SEC * USEC_PER_SEC;
         if (p->is_old)
-                (void)signer_client_ask(p->signer, &q, on_status, p, &p->asking); /* else later */
+                ask_status(p);
+}
+
+void persist_watch(struct persist *p, persist_restored_fn fn, void *userdata) {
+        p->fn = fn;
+        p->userdata = userdata;
+}
+
+int persist_problem(const struct persist *p, int64_t *ret_since_sec) {
+        *ret_since_sec = p->problem_since_sec;
+        return p->problem;
 }
 
 bool persist_is_restoring(const struct persist *p) {
@@ -394,13 +474,15 @@ void persist_forget(struct persist *p) {
 
 /* --- birth and end -------------------------------------------------------------------------- */
 
-static void look(struct persist *p) {
+static int look(struct persist *p) {
         _cleanup_(buf_clear) struct buf file = BUF_INIT(PERSIST_FILE_MAX);
         int r;
 
         r = load(p, &file);
         if (r == -ENOENT)
-                return;
+                return 0;
+        if (is_passing(r))
+                return r; /* rather another start than another code */
         p->has_file = true;
         if (r >= 0)
                 r = persist_blob_check(file.data, file.len, p->wrapped);
@@ -408,10 +490,12 @@ static void look(struct persist *p) {
                 give_up(p, r, "is not as mfad leaves it");
         else
                 p->is_old = true;
+        return 0;
 }
 
-int persist_new(sd_event *event, int runtime_dir_fd, struct sessions *sessions, struct roles *roles,
-                struct signer_client *signer, struct persist **ret) {
+int persist_new(sd_event *event, int runtime_dir_fd, const struct config *config,
+                struct sessions *sessions, struct roles *roles, struct signer_client *signer,
+                struct persist **ret) {
         _cleanup_(persist_freep) struct persist *p = NULL;
         int r;
 
@@ -423,6 +507,7 @@ int persist_new(sd_event *event, int runtime_dir_fd, struct sessions *sessions, 
         p->dir_fd = fcntl(runtime_dir_fd, F_DUPFD_CLOEXEC, 3);
         if (p->dir_fd < 0)
                 return -errno;
+        p->config = config;
         p->sessions = sessions;
         p->roles = roles;
         p->signer = signer;
@@ -437,7 +522,9 @@ int persist_new(sd_event *event, int runtime_dir_fd, struct sessions *sessions, 
                 return r;
         (void)sd_event_source_set_description(p->ask, "persist-ask");     /* for debugging only */
         (void)sd_event_source_set_description(p->timer, "persist-timer"); /* for debugging only */
-        look(p);
+        r = look(p);
+        if (r < 0)
+                return r;
         *ret = TAKE_PTR(p);
         return 0;
 }

@@ -7,17 +7,19 @@
 #include "common/secret.h"
 #include "common/wire.h"
 
+#include <endian.h>
 #include <openssl/rand.h>
 #include <string.h>
 
 /* The last byte is the version. */
 #define MAGIC_LEN 8
-static const uint8_t magic[MAGIC_LEN] = {'M', 'F', 'A', 'D', 'S', 'E', 'S', 1};
+static const uint8_t magic[MAGIC_LEN] = {'M', 'F', 'A', 'D', 'S', 'E', 'S', 2};
 
 /* Offsets; docs/vault-format.md shows them as a table. */
 enum {
         AT_WRAPPED = MAGIC_LEN,
-        AT_NONCE = AT_WRAPPED + SIGNER_WRAPPED_LEN,
+        AT_ASLEEP = AT_WRAPPED + SIGNER_WRAPPED_LEN,
+        AT_NONCE = AT_ASLEEP + sizeof(uint64_t),
         AT_ENTRIES = AT_NONCE + AEAD_NONCE_LEN,
 };
 static_assert(AT_ENTRIES == PERSIST_HEADER_LEN, "the header ends where the entries begin");
@@ -45,19 +47,26 @@ static int put_lease(const struct lease *l, struct buf *b) {
         return 0;
 }
 
+bool persist_is_session(enum persist_kind kind) {
+        return kind == PERSIST_SESSION || kind == PERSIST_DIRECT;
+}
+
+static int put_mark(const struct persist_entry *e, struct buf *b) {
+        return wire_put_bytes(b, e->mark.sha256, sizeof(e->mark.sha256));
+}
+
 static int put_fields(const struct persist_entry *e, struct buf *b) {
         int r;
 
         if ((r = wire_put_u8(b, (uint8_t)e->kind)) < 0 || (r = wire_put_text(b, e->name)) < 0)
                 return r;
-        if (e->kind == PERSIST_SESSION) {
+        if (persist_is_session(e->kind))
                 r = wire_put_text(b, e->mfa_serial);
-                return r < 0 ? r : put_lease(&e->lease, b);
-        }
-        if ((r = wire_put_u8(b, e->is_asked_for)) < 0 || (r = wire_put_u64(b, e->used_usec)) < 0 ||
-            (r = wire_put_bytes(b, e->mark.sha256, sizeof(e->mark.sha256))) < 0)
-                return r;
-        return put_lease(&e->lease, b);
+        else if ((r = wire_put_u8(b, e->is_asked_for)) >= 0)
+                r = wire_put_u64(b, e->used_usec);
+        if (r >= 0 && e->kind != PERSIST_SESSION)
+                r = put_mark(e, b);
+        return r < 0 ? r : put_lease(&e->lease, b);
 }
 
 int persist_entry_put(const struct persist_entry *e, struct buf *b) {
@@ -143,16 +152,25 @@ static int get_lease(struct wire_reader *r, struct lease *l) {
         return *role_arn ? lease_set_role(l, role_arn) : 0;
 }
 
+static void get_session(struct wire_reader *r, struct persist_entry *e) {
+        wire_get_text(r, e->mfa_serial, sizeof(e->mfa_serial));
+        if (!text_is_mfa_serial(e->mfa_serial))
+                r->failed = true;
+}
+
 static void get_role(struct wire_reader *r, struct persist_entry *e) {
         uint8_t is_asked_for = wire_get_u8(r);
-        const void *mark;
-        size_t len;
 
         if (is_asked_for > 1)
                 r->failed = true;
         e->is_asked_for = is_asked_for;
         e->used_usec = wire_get_u64(r);
-        mark = wire_get_bytes(r, sizeof(e->mark.sha256), &len);
+}
+
+static void get_mark(struct wire_reader *r, struct persist_entry *e) {
+        size_t len;
+        const void *mark = wire_get_bytes(r, sizeof(e->mark.sha256), &len);
+
         if (len != sizeof(e->mark.sha256))
                 r->failed = true;
         else
@@ -161,7 +179,8 @@ static void get_role(struct wire_reader *r, struct persist_entry *e) {
 
 static size_t name_size(enum persist_kind kind) {
         switch (kind) {
-        case PERSIST_SESSION: return KEY_NAME_MAX + 1;
+        case PERSIST_SESSION:
+        case PERSIST_DIRECT: return KEY_NAME_MAX + 1;
         case PERSIST_ROLE: return PROFILE_NAME_MAX + 1;
         case PERSIST_ROLE_ARN: return USER_ARN_MAX + 1;
         }
@@ -176,18 +195,18 @@ int persist_entry_get(struct wire_reader *r, struct persist_entry *ret) {
         if (r->left == 0 && !r->failed)
                 return 0;
         kind = wire_get_u8(r);
-        if (kind < PERSIST_SESSION || kind > PERSIST_ROLE_ARN)
+        if (kind < PERSIST_SESSION || kind > PERSIST_DIRECT)
                 return -EBADMSG;
         ret->kind = (enum persist_kind)kind;
         wire_get_text(r, ret->name, name_size(ret->kind));
         if (!*ret->name || (ret->kind == PERSIST_ROLE_ARN && !text_is_role_arn(ret->name)))
                 r->failed = true;
-        if (ret->kind == PERSIST_SESSION)
-                wire_get_text(r, ret->mfa_serial, sizeof(ret->mfa_serial));
+        if (persist_is_session(ret->kind))
+                get_session(r, ret);
         else
                 get_role(r, ret);
-        if (ret->kind == PERSIST_SESSION && !text_is_mfa_serial(ret->mfa_serial))
-                r->failed = true;
+        if (ret->kind != PERSIST_SESSION)
+                get_mark(r, ret);
         k = get_lease(r, &ret->lease);
         if (k < 0)
                 return k;
@@ -212,6 +231,7 @@ static struct aead aead_of(uint8_t *file, size_t len, const struct secret *key, 
 
 int persist_blob_seal(const struct secret *key, const uint8_t wrapped[SIGNER_WRAPPED_LEN],
                       const struct buf *entries, struct buf *ret) {
+        uint64_t asleep = htole64(clock_asleep_usec());
         struct aead a;
         uint8_t *file;
         char *at;
@@ -226,6 +246,7 @@ int persist_blob_seal(const struct secret *key, const uint8_t wrapped[SIGNER_WRA
         file = (uint8_t *)at;
         memcpy(file, magic, MAGIC_LEN);
         memcpy(file + AT_WRAPPED, wrapped, SIGNER_WRAPPED_LEN);
+        memcpy(file + AT_ASLEEP, &asleep, sizeof(asleep));
         if (RAND_bytes(file + AT_NONCE, AEAD_NONCE_LEN) != 1)
                 return -EIO;
         a = aead_of(file, entries->len, key, /* encrypt= */ true);
@@ -242,6 +263,13 @@ int persist_blob_check(const void *file, size_t len, uint8_t ret_wrapped[SIGNER_
                 return -EBADMSG;
         memcpy(ret_wrapped, (const uint8_t *)file + AT_WRAPPED, SIGNER_WRAPPED_LEN);
         return 0;
+}
+
+uint64_t persist_blob_asleep_usec(const void *file) {
+        uint64_t asleep;
+
+        memcpy(&asleep, (const uint8_t *)file + AT_ASLEEP, sizeof(asleep));
+        return le64toh(asleep);
 }
 
 int persist_blob_open(const struct secret *key, const void *file, size_t len, struct buf *ret) {

@@ -8,7 +8,7 @@
 #include "daemon/front/role_mark.h"
 #include <stdbool.h>
 
-#define PERSIST_HEADER_LEN  ((size_t)80)
+#define PERSIST_HEADER_LEN  ((size_t)88)
 #define PERSIST_FILE_MAX    ((size_t)16 * 1024 * 1024) /* some 8000 roles of a usual size */
 #define PERSIST_ENTRIES_MAX (PERSIST_FILE_MAX - PERSIST_HEADER_LEN - 16)
 
@@ -19,16 +19,20 @@ enum persist_kind {
         PERSIST_SESSION = 1,
         PERSIST_ROLE,
         PERSIST_ROLE_ARN, /* asked for by its ARN: no profile has that name */
+        PERSIST_DIRECT,   /* a session of a role with mfad_direct_mfa */
 };
+
+/* Whether it was bought with a code. */
+bool persist_is_session(enum persist_kind kind);
 
 struct persist_entry {
         enum persist_kind kind;
         char name[USER_ARN_MAX + 1];
-        char mfa_serial[MFA_SERIAL_MAX + 1]; /* SESSION */
-        bool is_asked_for;                   /* a role, and the next two likewise */
+        char mfa_serial[MFA_SERIAL_MAX + 1]; /* a session */
+        bool is_asked_for;                   /* a role, and the next likewise */
         uint64_t used_usec;
-        struct role_mark mark;
-        struct lease lease; /* with credentials */
+        struct role_mark mark; /* a role, or DIRECT */
+        struct lease lease;    /* with credentials */
 };
 
 /* Appends one. Errors as buf_put(), and then nothing was appended. */
@@ -38,8 +42,8 @@ int persist_entry_put(const struct persist_entry *e, struct buf *b);
 int persist_entry_get(struct wire_reader *r, struct persist_entry *ret);
 void persist_entry_clear(struct persist_entry *e);
 
-/* Writes a complete file to the empty @ret, with a nonce of its own. @wrapped: @key as mfad-signer wrapped it.
- * Returns 0, -EIO when libcrypto fails, -ENOMEM, -E2BIG. */
+/* Writes a complete file to the empty @ret, with a nonce of its own, and with clock_asleep_usec() as it is now.
+ * @wrapped: @key as mfad-signer wrapped it. Returns 0, -EIO when libcrypto fails, -ENOMEM, -E2BIG. */
 int persist_blob_seal(const struct secret *key, const uint8_t wrapped[SIGNER_WRAPPED_LEN],
                       const struct buf *entries, struct buf *ret);
 /* Whether it can be one of ours, and the wrapped key in it. Returns 0 or -EBADMSG. */
@@ -47,3 +51,5 @@ int persist_blob_check(const void *file, size_t len, uint8_t ret_wrapped[SIGNER_
 /* Decrypts what has passed persist_blob_check() to the empty @ret. Returns 0, -EBADMSG for another key or a
  * changed bit, -EIO, -ENOMEM. */
 int persist_blob_open(const struct secret *key, const void *file, size_t len, struct buf *ret);
+/* clock_asleep_usec() when it was written. To be believed when persist_blob_open() has opened it. */
+uint64_t persist_blob_asleep_usec(const void *file);

@@ -5,6 +5,7 @@
 #include "daemon/front/attempts.h"
 #include "daemon/front/aws_api.h"
 #include "daemon/front/lease.h"
+#include "daemon/front/role_mark.h"
 
 #include <inttypes.h>
 #include <openssl/crypto.h>
@@ -16,6 +17,9 @@
 #define CODE_MAC_LEN    32
 #define CODE_MEMORY_SEC 120 /* four windows of a code: as long as AWS may remember it */
 #define CODE_STEP_SEC   30  /* RFC 6238: a new code appears so often */
+#define MFA_CODE_LEN    6   /* text_is_mfa_code() */
+#define MARK_LEN        sizeof(struct role_mark)
+#define MAC_INPUT_MAX   (MFA_SERIAL_MAX + 1 + MFA_CODE_LEN + 1 + MARK_LEN)
 #define SHORT_LIFE_SEC  3600
 #define NOTICES         3
 static const uint64_t notice_sec[NOTICES] = {30 * 60, 10 * 60, 2 * 60};
@@ -26,6 +30,8 @@ struct session {
         enum session_state state;
         struct failure failure;
         struct lease lease;
+        bool has_mark; /* bought for a profile with mfad_direct_mfa, as it read then: */
+        struct role_mark mark;
         unsigned char bought_by[CODE_MAC_LEN];
         unsigned notices_given;
         bool has_expired;
@@ -56,6 +62,9 @@ struct sessions {
         struct aws_api_call *call;
         struct session *call_session;
         unsigned char call_mac[CODE_MAC_LEN];
+        struct lease call_lease; /* whose credentials it buys; they are still to come */
+        bool call_has_mark;
+        struct role_mark call_mark;
 
         struct session_waiter *waiters;
         size_t n_waiters;
@@ -102,6 +111,10 @@ bool session_has_expired(const struct session *s) {
 
 const char *session_mfa_serial(const struct session *s) {
         return s->mfa_serial;
+}
+
+const struct role_mark *session_mark(const struct session *s) {
+        return s->has_mark ? &s->mark : NULL;
 }
 
 const struct failure *session_failure(const struct session *s) {
@@ -166,9 +179,8 @@ static void session_enter(struct sessions *s, struct session *session, enum sess
         tell_watchers(s, session);
 }
 
-static void expire(struct sessions *s, struct session *session) {
+static void end(struct sessions *s, struct session *session) {
         lease_end(&session->lease);
-        session->has_expired = true;
         session_enter(s, session, SESSION_EV_EXPIRED);
         if (session->is_busy && session->state == SESSION_LOCKED)
                 session_enter(s, session, SESSION_EV_UNLOCK); /* a renewal was running beside it */
@@ -181,7 +193,8 @@ static void check_session(struct sessions *s, struct session *session) {
         if (!session->lease.creds)
                 return;
         if (left < LEASE_SERVE_SEC_MIN) {
-                expire(s, session);
+                session->has_expired = true;
+                end(s, session);
                 return;
         }
         while (session->notices_given < NOTICES && left <= notice_sec[session->notices_given]) {
@@ -207,6 +220,10 @@ void sessions_check_time(struct sessions *s) {
 static int on_timer(_unused_ sd_event_source *source, _unused_ uint64_t usec, void *userdata) {
         sessions_check_time(userdata);
         return 0;
+}
+
+void sessions_end(struct sessions *s, const struct session *session) {
+        end(s, (struct session *)session); /* one of ours, lent as const */
 }
 
 static bool is_awaited(const struct sessions *s, const struct session *session) {
@@ -240,17 +257,21 @@ static int find_or_make(struct sessions *s, const char *name, struct session **r
         return 0;
 }
 
-/* Whose code it is, without keeping the code: for joining, and for answering a repeated one. */
+/* Whose code it is and what for, without keeping the code: for joining, and for answering a repeated one. */
 static int mac_of_code(const struct sessions *s, const struct session_unlock *u,
                        unsigned char ret[CODE_MAC_LEN]) {
-        char text[MFA_SERIAL_MAX + sizeof(u->code) + 1];
+        unsigned char text[MAC_INPUT_MAX];
         unsigned len = CODE_MAC_LEN;
         unsigned char *done;
         int n;
 
-        n = snprintf(text, sizeof(text), "%s %s", u->mfa_serial, u->code);
-        done = HMAC(EVP_sha256(), s->mac_key, sizeof(s->mac_key), (unsigned char *)text, (size_t)n,
-                    ret, &len);
+        n = snprintf((char *)text, sizeof(text) - MARK_LEN, "%s %s", u->mfa_serial, u->code);
+        if (n < 0 || (size_t)n >= sizeof(text) - MARK_LEN)
+                return -E2BIG;
+        if (u->mark)
+                memcpy(text + n, u->mark, MARK_LEN);
+        done = HMAC(EVP_sha256(), s->mac_key, sizeof(s->mac_key), text,
+                    (size_t)n + (u->mark ? MARK_LEN : 0), ret, &len);
         explicit_bzero(text, sizeof(text));
         return done ? 0 : -EIO;
 }
@@ -310,6 +331,11 @@ static void record_failure(struct sessions *s, struct session *session,
 }
 
 static void took_creds(struct sessions *s, struct session *session) {
+        lease_clear(&session->lease);
+        session->lease = s->call_lease;
+        s->call_lease = (struct lease){0};
+        session->has_mark = s->call_has_mark;
+        session->mark = s->call_mark;
         memcpy(session->bought_by, s->call_mac, CODE_MAC_LEN);
         session->has_expired = false;
         session->failure = (struct failure){0};
@@ -346,7 +372,7 @@ static void on_token(const struct failure *failure, struct fetch_answer *answer,
 
         s->call = NULL;
         session->is_busy = false;
-        if (!failure && lease_take(&session->lease, answer, aws_api_now_sec(s->api)) < 0) {
+        if (!failure && lease_take(&s->call_lease, answer, aws_api_now_sec(s->api)) < 0) {
                 failure_set(&bad_answer, FAILURE_BAD_ANSWER, "the credentials' end makes no sense");
                 failure = &bad_answer;
         }
@@ -359,6 +385,19 @@ static void on_token(const struct failure *failure, struct fetch_answer *answer,
                 answer_all(s, NULL, false);
         }
         explicit_bzero(s->call_mac, sizeof(s->call_mac));
+        lease_clear(&s->call_lease);
+}
+
+/* Notes what is bought, beside what is held: that stays as it is until AWS has said yes. */
+static int prepare_call(struct sessions *s, const struct session_unlock *u) {
+        struct lease *lease = &s->call_lease;
+
+        s->call_has_mark = u->mark != NULL;
+        s->call_mark = u->mark ? *u->mark : (struct role_mark){0};
+        if (!(u->role && lease_read_account(u->role->arn, lease->account)) &&
+            !lease_read_account(u->mfa_serial, lease->account))
+                (void)lease_read_account(u->user_arn, lease->account); /* "" when it names none */
+        return lease_set_role(lease, u->role ? u->role->arn : NULL);
 }
 
 static int start_call(struct sessions *s, struct session *session, const struct session_unlock *u) {
@@ -369,19 +408,17 @@ static int start_call(struct sessions *s, struct session *session, const struct 
                                     .mfa_code = u->code,
                                     .duration_sec = u->duration_sec,
                                     .role = u->role};
-        struct lease *lease = &session->lease;
         int r;
 
-        r = lease_set_role(lease, u->role ? u->role->arn : NULL);
-        if (r < 0)
+        /* all of it now: what @u lends may be gone when aws_api_ask() has met a mfad-signer that died */
+        r = prepare_call(s, u);
+        (void)snprintf(session->mfa_serial, sizeof(session->mfa_serial), "%s", u->mfa_serial);
+        if (r >= 0)
+                r = aws_api_ask(s->api, &q, on_token, s, &s->call);
+        if (r < 0) {
+                lease_clear(&s->call_lease);
                 return r;
-        r = aws_api_ask(s->api, &q, on_token, s, &s->call);
-        if (r < 0)
-                return r;
-        strcpy(session->mfa_serial, u->mfa_serial);
-        if (!(u->role && lease_read_account(u->role->arn, lease->account)) &&
-            !lease_read_account(u->mfa_serial, lease->account))
-                (void)lease_read_account(u->user_arn, lease->account); /* "" when it names none */
+        }
         s->call_session = session;
         session->is_busy = true;
         session_enter(s, session, SESSION_EV_UNLOCK);
@@ -467,7 +504,7 @@ struct session_waiter *session_waiter_cancel(struct session_waiter *w) {
 }
 
 int sessions_restore(struct sessions *s, const char *name, const char *mfa_serial,
-                     struct lease *lease) {
+                     const struct role_mark *mark, struct lease *lease) {
         struct session *session;
         uint64_t left = lease_left_sec(lease);
         int r;
@@ -477,18 +514,16 @@ int sessions_restore(struct sessions *s, const char *name, const char *mfa_seria
                 return r;
         session->has_expired = !lease_creds(lease);
         if (session->has_expired)
-                return 0;       /* it stays locked, so nothing changes for anybody who watches */
-        if (session->is_busy) { /* what its call says about itself holds */
-                free(lease->role_arn);
-                lease->role_arn = TAKE_PTR(session->lease.role_arn);
-                memcpy(lease->account, session->lease.account, sizeof(lease->account));
-        } else {
+                return 0;        /* it stays locked, so nothing changes for anybody who watches */
+        if (!session->is_busy) { /* else what its call says about itself holds */
                 (void)snprintf(session->mfa_serial, sizeof(session->mfa_serial), "%s", mfa_serial);
                 session->failure = (struct failure){0};
         }
         lease_clear(&session->lease);
         session->lease = *lease;
         *lease = (struct lease){0};
+        session->has_mark = mark != NULL;
+        session->mark = mark ? *mark : (struct role_mark){0};
         session->notices_given = 0;
         while (session->notices_given < NOTICES && notice_sec[session->notices_given] >= left)
                 session->notices_given++; /* those were given */
@@ -539,6 +574,7 @@ struct sessions *sessions_free(struct sessions *s) {
         if (!s)
                 return NULL;
         (void)aws_api_call_cancel(s->call); /* all of these return NULL */
+        lease_clear(&s->call_lease);
         while (s->waiters)
                 (void)session_waiter_cancel(s->waiters);
         for (size_t i = 0; i < s->n; i++) {

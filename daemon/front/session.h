@@ -1,6 +1,6 @@
 /* session.h - what one MFA code bought, per key or per role with mfad_direct_mfa, and how the next is bought.
  * Owns:  every session, its credentials, its timers and the one MFA call in flight.
- * Calls: aws_api.h, attempts.h, lease.h. Never calls roles, HTTP or control; they watch.
+ * Calls: aws_api.h, attempts.h, lease.h, profiles.h, role_mark.h. Never calls roles, HTTP or control; they watch.
  * Limit: SIGNER_KEYS_MAX sessions, SESSION_WAITERS_MAX callers waiting for one answer. */
 #pragma once
 #include "common/encode.h"
@@ -40,6 +40,8 @@ struct aws_profile;
 struct aws_role;
 struct attempts;
 struct lease;
+struct profiles;
+struct role_mark;
 struct session;
 struct sessions;
 
@@ -65,6 +67,8 @@ const struct lease *session_lease(const struct session *s);
 /* True when there were credentials and their time is over: a client hears "expired", not "locked". */
 bool session_has_expired(const struct session *s);
 const char *session_mfa_serial(const struct session *s);
+/* How the profile with mfad_direct_mfa read that its credentials were bought for; NULL for those of a key. */
+const struct role_mark *session_mark(const struct session *s);
 /* NULL when the last attempt succeeded or none was made. */
 const struct failure *session_failure(const struct session *s);
 
@@ -78,6 +82,7 @@ struct session_unlock {
         const char *user_arn;              /* "" when not known */
         const struct aws_profile *profile; /* says where to call; NULL for nothing said */
         const struct aws_role *role;       /* AssumeRole with the code; NULL: GetSessionToken */
+        const struct role_mark *mark;      /* of the profile that says so; NULL without @role */
 };
 /* @failure is NULL on success. @already: the same code had been accepted before. Lent. */
 typedef void (*session_unlock_fn)(const struct session *session, const struct failure *failure,
@@ -91,10 +96,15 @@ int sessions_unlock(struct sessions *s, const struct session_unlock *u, session_
 struct session_waiter *session_waiter_cancel(struct session_waiter *w);
 
 /* Puts back what was bought before this process began, and @lease (taken then) with it; unless better was
- * bought meanwhile. Credentials whose time is over are told to clients as expired. Returns 0, -ENOMEM or
- * -EBUSY at a limit. */
+ * bought meanwhile. @mark: see session_mark(). Credentials whose time is over are told to clients as
+ * expired. Returns 0, -ENOMEM or -EBUSY at a limit. */
 int sessions_restore(struct sessions *s, const char *name, const char *mfa_serial,
-                     struct lease *lease);
+                     const struct role_mark *mark, struct lease *lease);
+
+/* Ends what @session holds before its time. */
+void sessions_end(struct sessions *s, const struct session *session);
+/* Ends what was bought for a profile with mfad_direct_mfa that reads otherwise now, or is no longer one. */
+void sessions_follow_profiles(struct sessions *s, struct profiles *p);
 
 /* @fn runs after every change of any session and at every notice of a coming end, from the event
  * loop. At most SESSION_WATCHES_MAX; -EBUSY beyond. */

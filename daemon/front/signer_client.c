@@ -28,13 +28,16 @@ struct signer_client {
         int fd;
         sd_event_source *io;
         sd_event_source *timer; /* for the oldest call */
-        sd_event_source *news;  /* tells failed calls, outside of signer_client_ask() */
+        sd_event_source
+                *news; /* tells failed calls and the watcher, outside of signer_client_ask() */
         uint64_t connected_at_usec;
         uint32_t last_id;
         struct signer_call *calls; /* oldest first */
         size_t n_calls;
 
         bool has_heard; /* the vault's state, on this connection */
+        bool has_news;  /* for the watcher */
+        bool has_missed; /* an answer did not come: what asked for it may try again at the next status */
         enum vault_state vault;
         size_t n_keys;
         struct signer_key *keys;
@@ -71,15 +74,24 @@ void signer_client_watch(struct signer_client *c, void (*fn)(void *userdata), vo
         c->watch_userdata = userdata;
 }
 
-/* @keys is taken. */
-static void set_state(struct signer_client *c, enum vault_state vault, struct signer_key *keys,
+static void tell_watcher(struct signer_client *c) {
+        c->has_news = false;
+        if (c->watch)
+                c->watch(c->watch_userdata);
+}
+
+/* @keys is taken. Returns whether anything is different now. */
+static bool set_state(struct signer_client *c, enum vault_state vault, struct signer_key *keys,
                       size_t n_keys) {
+        /* nothing but texts, with zeros behind them */
+        bool is_same = c->vault == vault && c->n_keys == n_keys &&
+                       (n_keys == 0 || memcmp(c->keys, keys, n_keys * sizeof(*keys)) == 0);
+
         free(c->keys);
         c->keys = keys;
         c->n_keys = n_keys;
         c->vault = vault;
-        if (c->watch)
-                c->watch(c->watch_userdata);
+        return !is_same;
 }
 
 static void arm_timer(struct signer_client *c) {
@@ -130,16 +142,25 @@ static void disconnect(struct signer_client *c, int r) {
         for (struct signer_call *call = c->calls; call; call = call->next)
                 if (call->failed == 0)
                         fail_later(c, call, r);
-        set_state(c, VAULT_SEALED, NULL, 0);
+        (void)set_state(c, VAULT_SEALED, NULL, 0);
+        /* from the event loop: it may be signer_client_ask() that has found this out */
+        c->has_news = true;
+        (void)sd_event_source_set_enabled(c->news, SD_EVENT_ONESHOT); /* cannot fail once added */
 }
 
 static void dispatch_answer(struct signer_client *c, struct signer_answer *a) {
         struct signer_call *call = c->calls;
+        bool is_news;
 
         if (a->type == SIGNER_ANSWER_STATUS) {
-                c->has_heard = true;
-                set_state(c, a->vault, TAKE_PTR(a->keys), a->n_keys);
+                /* unasked, it is news also when nothing of this is: another passphrase, perhaps */
+                is_news = a->id == 0 || !c->has_heard || c->has_missed;
+                is_news |= set_state(c, a->vault, TAKE_PTR(a->keys), a->n_keys);
                 a->n_keys = 0;
+                c->has_heard = true;
+                c->has_missed = false;
+                if (is_news)
+                        tell_watcher(c);
         }
         while (call && (call->id != a->id || call->failed < 0))
                 call = call->next;
@@ -317,6 +338,8 @@ int signer_client_ask(struct signer_client *c, const struct signer_request *requ
 static int on_news(_unused_ sd_event_source *s, void *userdata) {
         struct signer_client *c = userdata;
 
+        if (c->has_news)
+                tell_watcher(c);
         for (struct signer_call *call = c->calls; call;) {
                 int r = call->failed;
 
@@ -336,6 +359,7 @@ static int on_timer(_unused_ sd_event_source *s, _unused_ uint64_t usec, void *u
         /* one deadline for all, so the oldest call is the first to be late */
         while (c->calls && c->calls->deadline_usec <= clock_boot_usec()) {
                 log_notice("mfad-signer does not answer");
+                c->has_missed = true;
                 finish(c->calls, -ETIMEDOUT, NULL);
         }
         arm_timer(c);

@@ -21,14 +21,17 @@ int signer_client_new(sd_event *event, const char *socket_path, struct signer_cl
 struct signer_client *signer_client_free(struct signer_client *c);
 DEFINE_FREEP(struct signer_client, signer_client)
 
-/* What was last heard. Until then, and without a connection, the vault counts as sealed. */
+/* What was last heard. Until then, and without a connection, the vault counts as sealed. Keys are lent until
+ * the next signer_client_ask(), which may find that the signer is gone, and its keys with it; and no longer
+ * than until the event loop's next turn. */
 bool signer_client_is_connected(const struct signer_client *c);
 enum vault_state signer_client_vault(const struct signer_client *c);
 size_t signer_client_n_keys(const struct signer_client *c);
 const struct signer_key *signer_client_key(const struct signer_client *c, size_t i);
 /* NULL when the vault is sealed or has no such key. */
 const struct signer_key *signer_client_find_key(const struct signer_client *c, const char *name);
-/* @fn runs from the event loop whenever the above changes. One watcher. */
+/* @fn runs from the event loop, never inside signer_client_ask(): whenever the above has changed, when the
+ * signer speaks unasked, and at the first answer after one that did not come. One watcher. */
 void signer_client_watch(struct signer_client *c, void (*fn)(void *userdata), void *userdata);
 
 /* Asks @request (its id is set here). @fn runs exactly once, never before this returns, unless

@@ -2,6 +2,7 @@
 #include "common/buf.h"
 #include "common/encode.h"
 #include "common/fs.h"
+#include "common/log.h"
 #include "common/secret.h"
 
 #include <fcntl.h>
@@ -71,9 +72,16 @@ static int token_make(int dir_fd, struct buf *b) {
         return fs_replace_file(dir_fd, TOKEN_FILE, b->data, b->len, 0600);
 }
 
+/* Somebody else may have read it, or has even put it there. To refuse it would only mean to be started again and
+ * again: the folder is ours alone, so a new one in its place is as good as the first was. */
+static bool token_is_leaked(int r) {
+        return r == -EPERM || r == -EACCES || r == -ELOOP;
+}
+
 int tokens_new(int runtime_dir_fd, struct tokens **ret) {
         _cleanup_(tokens_freep) struct tokens *t = NULL;
         _cleanup_(buf_clear) struct buf text = BUF_INIT(2 * TOKEN_LEN);
+        bool is_leaked;
         int r;
 
         assert(ret);
@@ -87,8 +95,14 @@ int tokens_new(int runtime_dir_fd, struct tokens **ret) {
                 return -ENOMEM;
 
         r = token_read(runtime_dir_fd, &text);
-        if (r == -ENOENT)
+        is_leaked = token_is_leaked(r);
+        if (r == -ENOENT || is_leaked)
                 r = token_make(runtime_dir_fd, &text);
+        if (r >= 0 && is_leaked)
+                (void)log_warning(
+                        0, "the client token was not ours alone and counts as leaked: there is a "
+                           "new one. Programs that read its file follow; shells that have the "
+                           "old one need: eval \"$(mfactl env)\"");
         if (r < 0)
                 return r;
         r = token_digest(t, text.data, text.len, t->digest);

@@ -9,7 +9,7 @@ import time
 
 import pytest
 from mfadtest.logind import Bus, Logind, image
-from mfadtest.moved_clock import MovedClock
+from mfadtest.moved_clock import MovedClock, settle
 from mfadtest.processes import wait_until
 
 ALL_OFF = {'lock_on_suspend': 'no', 'lock_on_screen_lock': 'no', 'lock_on_logout': 'no', 'lock_idle': 'off'}
@@ -59,6 +59,9 @@ class Machine:
         answer = self.stack.get()
         assert (answer.status, answer.code) in ((200, 'Success'), (403, 'MfadLocked')), answer
         return answer.status == 403
+
+    def is_locked_or_expired(self):
+        return self.stack.get().code in ('MfadLocked', 'MfadMfaRequired')
 
     def wait_locked(self):
         # a request that is under way while it locks is cut off
@@ -302,6 +305,104 @@ def test_a_session_that_ended_in_sleep_has_ended(make_machine, clock):
     wait_until(says_locked, what='the end of the session, without any request')
     assert machine.stack.get().status == 403
     wait_until(lambda: not machine.is_mfad_there(), what='the end of the connection')
+
+
+@needs_bus
+def test_a_role_that_fell_due_in_sleep_is_bought_at_once(make_machine, clock):
+    """It is the end of the sleep that wakes mfad, not a request."""
+    machine = make_machine(clock, lock_on_logout='yes')
+    stack = machine.stack
+    stack.write_profiles({'dev': {'role_arn': 'arn:aws:iam::123456789012:role/dev', 'source_profile': 'default'}})
+    wait_until(lambda: 'dev' in stack.profiles(), what='the new file')
+    machine.unlock()
+    stack.simulator.options(clock_file=clock.path)
+    assert stack.get_profile('dev').status == 200
+    settle(stack)
+    time.sleep(2)  # until everything that was put off is done
+    clock.leap(31 * 60)
+    time.sleep(SETTLE_SEC)
+    assert len(stack.posts('AssumeRole')) == 1, 'it was bought before anything woke mfad: this shows nothing'
+    machine.logind.resume()
+    wait_until(lambda: len(stack.posts('AssumeRole')) == 2, 2, 'the refresh after the sleep')
+
+
+@needs_bus
+def test_roles_that_outlive_the_session(make_machine, clock):
+    machine = make_machine(clock, lock_on_suspend='yes')
+    stack = machine.stack
+    stack.simulator.options(clock_file=clock.path)
+    stack.write_profiles({'dev': {'role_arn': 'arn:aws:iam::123456789012:role/dev', 'source_profile': 'default'}})
+    stack.open_vault()
+    stack.unlock(duration_seconds=900)
+    assert stack.get_profile('dev').status == 200
+    clock.leap(1200)
+    assert machine.is_locked_or_expired() and stack.get_profile('dev').status == 200
+    wait_until(lambda: len(machine.logind.held()) == 1, what='an inhibitor for the role alone')
+    clock.leap(3600)
+    wait_until(lambda: stack.status()['roles_held'] == 0)
+    wait_until(lambda: not machine.is_mfad_there(), what='the end of the connection')
+
+
+# while no mfad runs
+
+@needs_bus
+@pytest.mark.parametrize('how', ['screen', 'sleep'])
+@pytest.mark.parametrize('is_sealed', [False, True])
+def test_what_happened_while_mfad_was_down(make_machine, how, is_sealed):
+    machine = make_machine(**{'lock_on_screen_lock' if how == 'screen' else 'lock_on_suspend': 'yes'})
+    machine.unlock()
+    machine.logind.do('login', name='2')
+    machine.stack.front.kill()
+    if how == 'screen':
+        machine.logind.do('locked_hint', name='2', value=True)
+    else:
+        machine.logind.do('sleep', begins=True)
+    if is_sealed:
+        machine.stack.signer.kill()
+        machine.stack.signer.start()
+    machine.stack.front.start()
+    if is_sealed:
+        machine.stack.open_vault()
+    machine.wait_locked()
+    assert not os.path.exists(machine.stack.socket_path('session'))
+
+
+@needs_bus
+def test_what_ended_while_mfad_was_down(make_machine):
+    machine = make_machine(lock_on_screen_lock='yes', lock_on_suspend='yes', lock_on_logout='yes')
+    machine.unlock()
+    machine.logind.do('login', name='2')  # without a Get of its own
+    machine.stack.front.kill()
+    machine.logind.do('locked_hint', name='1', value=True)
+    machine.logind.do('sleep', begins=True)
+    machine.logind.do('locked_hint', name='1', value=False)
+    machine.logind.do('sleep', begins=False)
+    machine.stack.front.start()
+    machine.stays_unlocked()
+    machine.logind.suspend()
+    assert machine.is_locked()
+
+
+@needs_bus
+def test_who_unlocks_behind_a_locked_screen_is_unlocked(make_machine):
+    machine = make_machine(lock_on_screen_lock='yes', lock_on_suspend='yes')
+    machine.logind.do('locked_hint', name='1', value=True)
+    machine.logind.do('sleep', begins=True)
+    machine.unlock()
+    machine.stays_unlocked()
+
+
+@needs_bus
+@pytest.mark.parametrize('is_on', [True, False])
+def test_a_sleep_while_mfad_was_down(make_machine, clock, is_on):
+    machine = make_machine(clock, lock_on_suspend='yes' if is_on else 'no', lock_on_logout='yes')
+    machine.unlock()
+    machine.stack.front.kill()
+    clock.leap(100)
+    machine.stack.front.start()
+    assert machine.is_locked() == is_on
+    assert os.path.exists(machine.stack.socket_path('session')) != is_on
+    assert ('before the machine slept' in machine.stack.front.log()) == is_on
 
 
 # what must not happen

@@ -1,6 +1,8 @@
 """Locking, sealing, and what is left after each program was killed."""
 import contextlib
 import os
+import shutil
+import signal
 import socket
 import threading
 import time
@@ -69,6 +71,16 @@ def test_port_stays_open_while_locking(unlocked):
             with unlocked.control() as c:
                 c.call('Lock')
     assert seen[1] == [] and seen[0] > 50, seen
+
+
+def test_watch_goes_on_across_a_lock(unlocked):
+    watching = unlocked.terminal('status', '--watch')
+    watching.until('unlocked').until('next')
+    for _ in range(3):
+        assert unlocked.mfactl('lock').code == client.OK
+        watching.until('\nlocked').until('next')
+    watching.send('\x03')  # Ctrl-C
+    assert watching.wait() == -signal.SIGINT and 'ended' not in watching.screen
 
 
 def test_lock_is_idempotent(stack):
@@ -172,6 +184,29 @@ def test_signer_killed_session_still_served(unlocked):
     unlocked.unlock(unlocked.simulator.totp())
 
 
+def test_signer_killed_while_its_answer_is_unread(stack):
+    """What mfad knows of the key is the signer's word, and goes with it in the midst of the unlock."""
+    stack.write('.aws/config', stack.read('.aws/config').replace(f'mfa_serial = {stack.simulator.serial()}\n', ''))
+    stack.open_vault()
+    with stack.vault() as vault:
+        vault.call('SetKeyInfo', name='default', mfa_serial=stack.simulator.serial())
+    stack.get()
+    os.kill(stack.signer.pid, signal.SIGSTOP)
+    found = []
+    unlocking = threading.Thread(target=lambda: found.append(stack.unlock_error()))
+    unlocking.start()
+    time.sleep(0.5)  # mfad has asked
+    os.kill(stack.front.pid, signal.SIGSTOP)
+    os.kill(stack.signer.pid, signal.SIGCONT)
+    time.sleep(0.5)  # it has answered
+    stack.signer.kill()
+    os.kill(stack.front.pid, signal.SIGCONT)
+    unlocking.join()
+    assert found[0].name == 'Sealed', found
+    assert stack.get().status == 403
+    stack.signer.start()
+
+
 def test_front_killed_and_started_again_works_on(unlocked):
     token = unlocked.token
     unlocked.front.kill()
@@ -240,3 +275,52 @@ def test_a_service_manager_that_does_not_listen_stops_nobody(unlocked):
         with unlocked.control(timeout=10) as control:
             control.call('Lock')
     assert unlocked.vault_status()['state'] == 'sealed'
+
+
+def test_a_service_manager_that_hangs_stops_nobody(make_stack):
+    """It wants signs of life and takes none: its queue is full long before the end."""
+    stack = make_stack()
+    stack.front = stack.program(stack.build.front, WATCHDOG_USEC='200000')
+    stack.signer = stack.program(stack.build.signer, WATCHDOG_USEC='200000')
+    stack.start()
+    end = time.monotonic() + 5
+    while time.monotonic() < end:
+        assert stack.get().status == 403
+        assert stack.vault_status()['state'] == 'sealed'
+        time.sleep(0.1)
+
+
+def signalled_early(program):
+    """As it is started, but it gets SIGUSR1 at the first system call of its own main(), which is umask(2)'s."""
+    # -D: strace is not the parent, so that the program is started and ended as ever
+    program.argv = ['strace', '-D', '-qq', '-o', '/dev/null', '-e', 'trace=umask',
+                    '-e', 'inject=umask:signal=USR1:when=1', *program.argv]
+    return program
+
+
+needs_strace = pytest.mark.skipif(not shutil.which('strace'), reason='needs strace')
+
+
+@needs_strace
+@pytest.mark.sanitizers_no  # which cannot be traced
+def test_a_lock_signal_is_heard_from_the_first_moment_on(unlocked):
+    """By default it would end mfad, and what it was to lock would come back with the next start."""
+    unlocked.front.kill()
+    assert os.path.exists(unlocked.socket_path('session'))
+    signalled_early(unlocked.front).start()
+    wait_until(lambda: unlocked.get().status == 403, what='the lock')
+    assert unlocked.front.is_running()
+    assert not os.path.exists(unlocked.socket_path('session'))
+
+
+@needs_strace
+@pytest.mark.sanitizers_no
+def test_a_seal_signal_is_heard_from_the_first_moment_on(make_stack):
+    """Also while the service manager's passphrase is being tried, which takes the better part of a second."""
+    stack = make_stack()
+    path = stack.write('credentials/mfad.passphrase', stack.passphrase, 0o400)
+    stack.signer = stack.program(stack.build.signer, CREDENTIALS_DIRECTORY=os.path.dirname(path))
+    signalled_early(stack.signer).start()
+    wait_until(lambda: 'sealed, starting afresh' in stack.signer.log(), what='the seal')
+    assert 'vault opened with the credential' in stack.signer.log()
+    assert stack.vault_status()['state'] == 'sealed'

@@ -8,17 +8,17 @@ from tree import c_includes
 # a row never in a circle. Every file of these folders must stand in the table.
 LAYERS = [
     ('ground', 'common', 'macros events journal log secret buf encode clock fs process sandbox sandbox_calls texts wiping*'),
-    ('common', 'common', 'wire aead boot_id creds sigv4 sockdiag aws_* signer_proto fetch_proto varlink varlink_text ini'),
+    ('common', 'common', 'wire aead boot_id creds sigv4 sockdiag aws_* signer_proto fetch_proto varlink varlink_text event_json ini'),
     ('shared', 'daemon/shared', '*'),
     ('reach-out', 'daemon/front', 'audit config confine peer peers recent reload failure attempts aws_clock aws_gate aws_api fetcher file_watch hooks signer_client '
                                   'lock wiping_free'),
     ('reach-out', 'daemon/fetch', 'https aws_answer signin_answer'),
-    ('domain', 'daemon/front', 'lease session session_next tokens persist persist_blob profiles role role_* roles'),
+    ('domain', 'daemon/front', 'lease no_creds session session_direct session_next tokens persist persist_blob profiles role role_* roles'),
     ('domain', 'daemon/signer', 'vault vault_* kdf policy code_memory sign wrap'),
     ('faces', 'daemon/front', 'http_* endpoint* control*'),
     ('faces', 'daemon/signer', 'vault_api vault_answers sign_api credential'),
-    ('client', 'client', 'args aws_files browser call child client_token doctor doctor_* duration endpoint_check environment environment_d errors import layout lend '
-                         'link mfad_conf output passphrase_command profile_list prompt tell units unseal'),
+    ('client', 'client', 'args aws_files browser call child client_token doctor doctor_* duration endpoint_check environment environment_d errors import journal_record layout lend '
+                         'link log_journal mfad_conf output passphrase_command port profile_list prompt runtime_dir tell units unseal'),
     ('main', 'daemon/front', 'main manager'),
     ('main', 'daemon/signer', 'main'),
     ('main', 'daemon/fetch', 'main'),

@@ -3,6 +3,7 @@
 #include "common/secret.h"
 #include "daemon/front/endpoint.h"
 #include "daemon/front/lease.h"
+#include "daemon/front/persist.h"
 #include "daemon/front/profiles.h"
 #include "daemon/front/roles.h"
 #include "daemon/front/signer_client.h"
@@ -16,6 +17,7 @@ struct session fake_sessions[FAKE_SESSIONS_MAX];
 size_t fake_n_sessions;
 enum vault_state fake_vault = VAULT_OPEN;
 bool fake_is_connected = true;
+bool fake_is_restoring;
 const char *fake_default_profile = "default";
 unsigned fake_n_resolved;
 struct role fake_role;
@@ -34,6 +36,7 @@ int fake_endpoint_new(sd_event *event, struct tokens *tokens, struct endpoint **
                                                      .roles = (struct roles *)&nothing,
                                                      .profiles = (struct profiles *)&nothing,
                                                      .tokens = tokens,
+                                                     .persist = (struct persist *)&nothing,
                                                      .signer = (struct signer_client *)&nothing},
                             ret);
 }
@@ -45,6 +48,7 @@ void fake_reset(void) {
         fake_n_sessions = 0;
         fake_vault = VAULT_OPEN;
         fake_is_connected = true;
+        fake_is_restoring = false;
         fake_default_profile = "default";
         fake_n_resolved = fake_n_asked = 0;
         lease_clear(&fake_role.lease);
@@ -192,6 +196,11 @@ enum profile_kind profiles_resolve_arn(struct profiles *p, const char *arn,
         ret->profile.name = arn;
         ret->is_arn = true;
         return ret->kind;
+}
+
+bool persist_is_restoring(const struct persist *p) {
+        (void)p;
+        return fake_is_restoring;
 }
 
 bool signer_client_is_connected(const struct signer_client *c) {

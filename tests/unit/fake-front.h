@@ -1,6 +1,6 @@
 /* fake-front.h - what stands behind the HTTP face, as a test wants it: sessions, one role, profiles, the signer.
  * Owns:  one session per name in fake_sessions, and what the others are told.
- * Calls: lease.h, secret.h. Takes the place of session.c, roles.c, profiles.c and signer_client.c.
+ * Calls: lease.h, secret.h. Takes the place of session.c, roles.c, profiles.c, persist.c and signer_client.c.
  * Limit: FAKE_SESSIONS_MAX sessions. */
 #pragma once
 #include "common/signer_proto.h"
@@ -27,6 +27,7 @@ extern struct session fake_sessions[FAKE_SESSIONS_MAX];
 extern size_t fake_n_sessions;
 extern enum vault_state fake_vault;
 extern bool fake_is_connected;
+extern bool fake_is_restoring;           /* what was unlocked before */
 extern const char *fake_default_profile; /* NULL: there is none */
 extern unsigned fake_n_resolved;
 /* Every name that begins with "role", and every ARN, is this one's. */

@@ -104,6 +104,23 @@ static void test_idle_time(void **state _unused_) {
         }
 }
 
+static void test_sleep_between_two_looks(void **state _unused_) {
+        static const struct {
+                uint64_t before, now, slept;
+        } rows[] = {
+                {0, 0, 0},
+                {100, 100, 0},
+                {100, 99, 0}, /* the clocks were looked at a moment apart */
+                {3, 0, 0},
+                {0, LIMIT, LIMIT},
+                {5, LIMIT + 4, LIMIT - 1},
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++)
+                if (hooks_slept_usec(rows[i].before, rows[i].now) != rows[i].slept)
+                        fail_msg("row %zu", i);
+}
+
 static void test_nothing_on(void **state _unused_) {
         int fd = listen_here();
 
@@ -185,6 +202,7 @@ static void test_bad_bus_is_told_once(void **state _unused_) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_idle_time, setup, teardown),
+                cmocka_unit_test(test_sleep_between_two_looks),
                 cmocka_unit_test_setup_teardown(test_nothing_on, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_connected_only_while_unlocked, setup,
                                                 teardown),

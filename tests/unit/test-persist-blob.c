@@ -45,16 +45,18 @@ static struct persist_entry entry_of(enum persist_kind kind) {
         l->bought_wall_sec = WALL - 5;
         l->ends_wall_sec = WALL + 43195;
         strcpy(l->account, "123456789012");
-        if (kind == PERSIST_SESSION) {
+        if (persist_is_session(kind))
                 strcpy(e.mfa_serial, "arn:aws:iam::123456789012:mfa/alice");
+        if (kind == PERSIST_SESSION)
                 return e;
-        }
         assert_int_equal(lease_set_role(l, ARN), 0);
+        memset(e.mark.sha256, 0xa5, sizeof(e.mark.sha256));
+        if (kind == PERSIST_DIRECT)
+                return e;
         if (kind == PERSIST_ROLE_ARN)
                 strcpy(e.name, ARN);
         e.is_asked_for = true;
         e.used_usec = 2000 * USEC_PER_SEC;
-        memset(e.mark.sha256, 0xa5, sizeof(e.mark.sha256));
         return e;
 }
 
@@ -85,14 +87,14 @@ static void test_entries_come_back(void **state _unused_) {
         _cleanup_(buf_clear) struct buf b = BUF_INIT(PERSIST_ENTRIES_MAX);
         struct wire_reader r;
 
-        for (int kind = PERSIST_SESSION; kind <= PERSIST_ROLE_ARN; kind++) {
+        for (int kind = PERSIST_SESSION; kind <= PERSIST_DIRECT; kind++) {
                 _cleanup_(persist_entry_clear) struct persist_entry e =
                         entry_of((enum persist_kind)kind);
 
                 assert_int_equal(persist_entry_put(&e, &b), 0);
         }
         wire_reader_init(&r, b.data, b.len);
-        for (int kind = PERSIST_SESSION; kind <= PERSIST_ROLE_ARN; kind++) {
+        for (int kind = PERSIST_SESSION; kind <= PERSIST_DIRECT; kind++) {
                 _cleanup_(persist_entry_clear) struct persist_entry e = entry_of((
                                                                             enum persist_kind)kind),
                                                                     back = {0};
@@ -114,7 +116,7 @@ static int get(const struct buf *b, size_t len) {
 }
 
 static void test_cut_entries(void **state _unused_) {
-        for (int kind = PERSIST_SESSION; kind <= PERSIST_ROLE_ARN; kind++) {
+        for (int kind = PERSIST_SESSION; kind <= PERSIST_DIRECT; kind++) {
                 _cleanup_(buf_clear) struct buf b = BUF_INIT(PERSIST_ENTRIES_MAX);
                 _cleanup_(persist_entry_clear) struct persist_entry e =
                         entry_of((enum persist_kind)kind);
@@ -138,7 +140,7 @@ static void spoil(struct persist_entry *e, unsigned how) {
 
         switch (how) {
         case 0: e->kind = 0; break;
-        case 1: e->kind = PERSIST_ROLE_ARN + 1; break;
+        case 1: e->kind = PERSIST_DIRECT + 1; break;
         case 2: e->name[0] = '\0'; break;
         case 3: memset(e->name, 'n', KEY_NAME_MAX + 1); break;
         case 4: strcpy(e->mfa_serial, "short"); break;
@@ -220,7 +222,8 @@ static void test_file_comes_back(void **state _unused_) {
 
         seal("the entries", &again); /* a nonce of its own */
         assert_memory_not_equal(file.data + 68, again.data + 68, 12);
-        assert_memory_not_equal(file.data + 80, again.data + 80, 11);
+        assert_memory_not_equal(file.data + PERSIST_HEADER_LEN, again.data + PERSIST_HEADER_LEN,
+                                11);
 }
 
 static void test_every_bit_of_a_file_counts(void **state _unused_) {

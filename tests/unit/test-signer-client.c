@@ -188,6 +188,23 @@ static void test_answers_find_their_calls(void **state _unused_) {
         assert_int_equal(h[0].n + h[1].n, 2);
 }
 
+/* Whoever asks for the state is no reason to tell everybody what they know. */
+static void test_the_same_state_is_no_news(void **state _unused_) {
+        connected();
+        n_changes = 0;
+        for (unsigned i = 0; i < 3; i++) {
+                struct heard h = {0};
+
+                ask(SIGNER_REQUEST_STATUS, &h, NULL);
+                answer(next_request(SIGNER_REQUEST_STATUS), SIGNER_ANSWER_STATUS, VAULT_OPEN,
+                       i < 2 ? "work" : "home");
+                assert_int_equal(h.n, 1);
+                assert_int_equal(n_changes, i < 2 ? 0 : 1);
+        }
+        answer(0, SIGNER_ANSWER_STATUS, VAULT_OPEN, "home"); /* it has a reason to speak */
+        assert_int_equal(n_changes, 2);
+}
+
 static void test_cancelled_call_hears_nothing(void **state _unused_) {
         struct signer_call *call;
         struct heard h = {0};
@@ -228,13 +245,16 @@ static void test_unnoticed_end_is_mended(void **state _unused_) {
         struct heard h = {0};
 
         connected();
+        n_changes = 0;
         fd = fd_close(fd);
         ask(SIGNER_REQUEST_SIGN, &h, NULL);
+        assert_int_equal(n_changes, 0); /* from the event loop only */
         accept_client();
         (void)next_request(SIGNER_REQUEST_STATUS);
         answer(next_request(SIGNER_REQUEST_SIGN), SIGNER_ANSWER_REFUSED, 0, NULL);
         assert_int_equal(h.n, 1);
         assert_int_equal(h.type, SIGNER_ANSWER_REFUSED);
+        assert_int_equal(n_changes, 1);
 }
 
 static void test_reconnects_by_itself_after_a_life(void **state _unused_) {
@@ -283,6 +303,7 @@ int main(void) {
                 WORLD(test_nobody_there),
                 WORLD(test_state_and_keys),
                 WORLD(test_answers_find_their_calls),
+                WORLD(test_the_same_state_is_no_news),
                 WORLD(test_cancelled_call_hears_nothing),
                 WORLD(test_signer_dies_and_comes_back),
                 WORLD(test_unnoticed_end_is_mended),

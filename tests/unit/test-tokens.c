@@ -1,4 +1,5 @@
 /* test-tokens.c - the client token's file, and what is accepted as the token. */
+#include "common/encode.h"
 #include "daemon/front/tokens.h"
 
 #include <fcntl.h>
@@ -6,6 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 
 #include <cmocka.h>
@@ -106,6 +108,22 @@ static void test_accept(void **state) {
         assert_true(tokens_accept(t, text, TOKEN_LEN)); /* and no state is left behind */
 }
 
+/* Each differs from the right one in all places: a comparison of part of the digest would take some of them. */
+static void test_random_ones_are_refused(void **state) {
+        _cleanup_(tokens_freep) struct tokens *t = NULL;
+        struct place *p = *state;
+
+        assert_int_equal(tokens_new(p->fd, &t), 0);
+        for (size_t i = 0; i < 5000; i++) {
+                uint8_t bytes[TOKEN_BYTES];
+                char text[TOKEN_LEN + 1] = "";
+
+                assert_int_equal(getrandom(bytes, sizeof(bytes), 0), sizeof(bytes));
+                encode_base64url(bytes, sizeof(bytes), text);
+                assert_false(tokens_accept(t, text, TOKEN_LEN));
+        }
+}
+
 static void test_unfit_is_replaced(void **state) {
         static const char *const unfit[] = {
                 "",
@@ -129,29 +147,49 @@ static void test_unfit_is_replaced(void **state) {
         }
 }
 
-/* A token that others could read has to be looked at by a human, not replaced behind his back. */
-static void test_unsafe_is_refused(void **state) {
-        static const char fit[] = "0123456789012345678901234567890123456789012";
-        struct place *p = *state;
-        struct tokens *t = NULL;
+static const char fit[] = "0123456789012345678901234567890123456789012";
 
-        write_token(p, fit, 0644);
-        assert_int_equal(tokens_new(p->fd, &t), -EPERM);
-        write_token(p, fit, 0620);
-        assert_int_equal(tokens_new(p->fd, &t), -EPERM);
+/* The file is private and fit again, and the token in it not @fit. */
+static void expect_another(struct place *p) {
+        _cleanup_(tokens_freep) struct tokens *t = NULL;
+        char text[100] = "";
+        struct stat st;
+
+        assert_int_equal(tokens_new(p->fd, &t), 0);
+        assert_int_equal(fstatat(p->fd, TOKEN_FILE, &st, AT_SYMLINK_NOFOLLOW), 0);
+        assert_int_equal(st.st_mode, S_IFREG | 0600);
+        assert_int_equal(st.st_nlink, 1);
+        assert_int_equal(read_token(p, text, sizeof(text)), TOKEN_LEN);
+        assert_string_not_equal(text, fit);
+        assert_true(tokens_accept(t, text, TOKEN_LEN));
+        assert_false(tokens_accept(t, fit, TOKEN_LEN));
+}
+
+/* Others could have read it, or have put it there: mfad must neither take it nor refuse to start for ever. */
+static void test_leaked_is_replaced(void **state) {
+        static const mode_t modes[] = {0644, 0620, 0604, 0640};
+        struct place *p = *state;
+
+        for (size_t i = 0; i < ELEMENTSOF(modes); i++) {
+                write_token(p, fit, modes[i]);
+                expect_another(p);
+        }
+        write_token(p, fit, 0600);
+        assert_int_equal(linkat(p->fd, TOKEN_FILE, p->fd, "elsewhere", 0), 0);
+        expect_another(p);
 
         assert_int_equal(unlinkat(p->fd, TOKEN_FILE, 0), 0);
         assert_int_equal(symlinkat("elsewhere", p->fd, TOKEN_FILE), 0);
-        assert_int_equal(tokens_new(p->fd, &t), -ELOOP);
-        assert_null(t);
+        expect_another(p);
 }
 
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_made, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_accept, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_random_ones_are_refused, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_unfit_is_replaced, set_up, tear_down),
-                cmocka_unit_test_setup_teardown(test_unsafe_is_refused, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_leaked_is_replaced, set_up, tear_down),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,7 +25,12 @@ def session_path(name):
 class Manager(dbus.service.Object):
     def __init__(self, bus, taken):
         super().__init__(bus, ROOT)
-        self.bus, self.taken, self.is_refusing = bus, taken, False
+        self.bus, self.taken, self.is_refusing, self.is_preparing = bus, taken, False, False
+
+    @dbus.service.method(PROPERTIES, in_signature='ss', out_signature='v')
+    def Get(self, interface, name):
+        assert (interface, name) == (LOGIND + '.Manager', 'PreparingForSleep')
+        return self.is_preparing
 
     @dbus.service.method(LOGIND + '.Manager', in_signature='ssss', out_signature='h', sender_keyword='sender')
     def Inhibit(self, what, who, why, mode, sender):
@@ -84,6 +89,13 @@ class User(dbus.service.Object):
 
 
 class Session(dbus.service.Object):
+    is_locked = False
+
+    @dbus.service.method(PROPERTIES, in_signature='ss', out_signature='v')
+    def Get(self, interface, name):
+        assert (interface, name) == (LOGIND + '.Session', 'LockedHint')
+        return self.is_locked
+
     @dbus.service.signal(LOGIND + '.Session', signature='')
     def Lock(self):
         pass
@@ -110,6 +122,7 @@ class Logind:
         return self.sessions[name]
 
     def do_sleep(self, begins):
+        self.manager.is_preparing = begins
         self.manager.PrepareForSleep(begins)
 
     def do_refuse(self, value):
@@ -141,6 +154,7 @@ class Logind:
         self._session(name).Lock()
 
     def do_locked_hint(self, name, value):
+        self._session(name).is_locked = value
         self._session(name).PropertiesChanged(LOGIND + '.Session', {'IdleHint': True, 'LockedHint': value}, ['Seat'])
 
     def do_restart(self):

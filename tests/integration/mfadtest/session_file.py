@@ -2,8 +2,9 @@
 import hashlib
 import hmac
 import os
+import time
 
-MAGIC, HEADER_LEN = b'MFADSES\1', 80
+MAGIC, HEADER_LEN = b'MFADSES\2', 88
 
 
 def _hkdf(key, salt, info):
@@ -14,6 +15,12 @@ def _hkdf(key, salt, info):
 def boot_id():
     with open('/proc/sys/kernel/random/boot_id', encoding='ascii') as f:
         return f.read().strip()
+
+
+def asleep_usec_now():
+    """For how long this machine has slept since it was started."""
+    awake = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+    return (time.clock_gettime_ns(time.CLOCK_BOOTTIME) - awake) // 1000
 
 
 class Wrapper:
@@ -37,11 +44,12 @@ class Wrapper:
         """(the file's key, its entries as bytes). Raises when anything is not as documented."""
         assert data[:8] == MAGIC
         key = self.unwrap(data[8:68])
-        return key, self.aesgcm(key).decrypt(data[68:80], data[80:], data[:80])
+        return key, self.aesgcm(key).decrypt(data[76:88], data[88:], data[:88])
 
-    def write(self, key, entries):
+    def write(self, key, entries, asleep_usec=None):
         nonce = os.urandom(12)
-        header = MAGIC + self.wrap(key) + nonce
+        asleep = asleep_usec_now() if asleep_usec is None else asleep_usec
+        header = MAGIC + self.wrap(key) + asleep.to_bytes(8, 'little') + nonce
         assert len(header) == HEADER_LEN
         return header + self.aesgcm(key).encrypt(nonce, entries, header)
 
@@ -69,11 +77,13 @@ def decode(entries):
     """[{field: value}, ...]"""
     r, found = _Reader(entries), []
     while r.data:
-        e = {'kind': {1: 'session', 2: 'role', 3: 'role_arn'}[r.number(1)], 'name': r.text()}
-        if e['kind'] == 'session':
+        e = {'kind': {1: 'session', 2: 'role', 3: 'role_arn', 4: 'direct'}[r.number(1)], 'name': r.text()}
+        if e['kind'] in ('session', 'direct'):
             e['mfa_serial'] = r.text()
         else:
-            e.update(is_asked_for=r.number(1), used_usec=r.number(8), mark=r.bytes())
+            e.update(is_asked_for=r.number(1), used_usec=r.number(8))
+        if e['kind'] != 'session':
+            e['mark'] = r.bytes()
         e.update(access_key_id=r.text(), secret_key=r.text(), session_token=r.text(), expiration_sec=r.number(8),
                  bought_boot_usec=r.number(8), ends_boot_usec=r.number(8), bought_wall_sec=r.number(8),
                  ends_wall_sec=r.number(8), account=r.text(), role_arn=r.text())
