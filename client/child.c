@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -18,8 +20,9 @@ static const int caught[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGTSTP};
 struct child {
         pid_t pid;
         int pid_fd, out_fd, signal_fd;
-        int last_signal; /* one of ours that came meanwhile */
-        size_t len;      /* printed so far */
+        int last_signal;  /* one of ours that came meanwhile */
+        size_t len;       /* printed so far, or of a line that is not complete */
+        bool is_skipping; /* a line that is too long */
         uint64_t deadline;
 };
 
@@ -39,6 +42,7 @@ _noreturn_ static void become(const struct child_wish *wish, int terminal, int o
         int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
         (void)setsid();
+        (void)prctl(PR_SET_PDEATHSIG, SIGTERM); /* nobody else would end it, out of our group */
         if (null < 0 || dup2(terminal >= 0 ? terminal : null, STDIN_FILENO) < 0 ||
             dup2(out, STDOUT_FILENO) < 0 || (!wish->is_seen && dup2(null, STDERR_FILENO) < 0) ||
             (!wish->is_seen && chdir("/") < 0))
@@ -179,4 +183,72 @@ int child_run(const struct child_wish *wish, size_t *ret_len) {
                 (void)raise(c.last_signal); /* ends us */
         *ret_len = c.len;
         return r;
+}
+
+/* Hands on the lines that are complete, and keeps the one that is not. */
+static int hand_on(struct child *c, const struct child_wish *wish, child_line_fn fn,
+                   void *userdata) {
+        char *line = wish->out, *end;
+        int r = 0;
+
+        while (r >= 0 && (end = memchr(line, '\n', c->len - (size_t)(line - wish->out)))) {
+                if (!c->is_skipping)
+                        r = fn(line, (size_t)(end - line), userdata);
+                c->is_skipping = false;
+                line = end + 1;
+        }
+        c->len -= (size_t)(line - wish->out);
+        memmove(wish->out, line, c->len);
+        if (c->len == wish->size) {
+                c->is_skipping = true;
+                c->len = 0;
+        }
+        return r < 0 ? r : 0;
+}
+
+/* Until its end. Returns 0 or as child_lines(). */
+static int hear(struct child *c, const struct child_wish *wish, child_line_fn fn, void *userdata) {
+        struct pollfd p = {.fd = c->out_fd, .events = POLLIN};
+
+        for (;;) {
+                uint64_t now = clock_boot_usec();
+                int msec = -1, r;
+                ssize_t n;
+
+                if (wish->timeout_msec > 0 && now >= c->deadline)
+                        return -ETIMEDOUT;
+                if (wish->timeout_msec > 0)
+                        msec = (int)((c->deadline - now) / USEC_PER_MSEC) + 1;
+                r = poll(&p, 1, msec);
+                if (r == 0 || (r < 0 && errno == EINTR))
+                        continue;
+                if (r < 0)
+                        return -errno;
+                n = read(c->out_fd, wish->out + c->len, wish->size - c->len);
+                if (n < 0 && errno != EINTR && errno != EAGAIN)
+                        return -errno;
+                if (n == 0)
+                        return 0;
+                c->len += n > 0 ? (size_t)n : 0;
+                r = hand_on(c, wish, fn, userdata);
+                if (r < 0)
+                        return r;
+        }
+}
+
+int child_lines(const struct child_wish *wish, child_line_fn fn, void *userdata) {
+        struct child c = {.deadline = clock_boot_usec() + wish->timeout_msec * USEC_PER_MSEC};
+        _cleanup_(fd_closep) int out = -EBADF;
+        int pipe_fds[2];
+        sigset_t mask;
+
+        (void)signal(SIGCHLD, SIG_DFL); /* else there would be nothing to wait for */
+        if (sigprocmask(SIG_BLOCK, NULL, &mask) < 0 || pipe2(pipe_fds, O_CLOEXEC) < 0)
+                return -errno;
+        c.out_fd = out = pipe_fds[0];
+        c.pid = fork();
+        if (c.pid == 0)
+                become(wish, -EBADF, pipe_fds[1], &mask);
+        (void)fd_close(pipe_fds[1]);
+        return c.pid < 0 ? -errno : reap(&c, hear(&c, wish, fn, userdata));
 }

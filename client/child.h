@@ -2,8 +2,7 @@
  * Owns:  the program and its group until the call returns; the terminal's settings meanwhile.
  * Calls: the kernel.
  * Limit: the caller's buffer, and the caller's patience.
- * SIGINT, SIGQUIT, SIGTERM and SIGHUP end the program too, and then mfactl as usual; SIGTSTP is
- * passed over. Core dumps stay off, and new files private. */
+ * Core dumps stay off, new files private, and a program ends with mfactl, however that ends. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,7 +19,16 @@ struct child_wish {
         size_t size;
 };
 
-/* Returns the program's exit code (128 and the number after a signal, as shells say it) with the length
+/* SIGINT, SIGQUIT, SIGTERM and SIGHUP end the program too, and then mfactl as usual; SIGTSTP is passed over.
+ * Returns the program's exit code (128 and the number after a signal, as shells say it) with the length
  * of what it printed; -ETIMEDOUT or -E2BIG when it was killed for taking too long or printing too much;
  * -EINTR after one of our signals; another negative errno. */
 int child_run(const struct child_wish *wish, size_t *ret_len);
+
+/* @line: of @len bytes, without its newline. Returns 0, or a negative errno when it wants no more. */
+typedef int (*child_line_fn)(const char *line, size_t len, void *userdata);
+/* Hands every line of what the program prints to @fn as soon as it is complete; one that does not fit into
+ * @wish->out is passed over. @wish->timeout_msec may be 0 here: for ever. Signals act as they always do.
+ * Returns the exit code once all has been printed; -ETIMEDOUT, or what @fn returned, when it was killed
+ * for that; another negative errno. */
+int child_lines(const struct child_wish *wish, child_line_fn fn, void *userdata);

@@ -1,6 +1,7 @@
 #include "client/call.h"
 #include "client/commands.h"
 #include "client/layout.h"
+#include "client/log_journal.h"
 #include "client/output.h"
 #include "common/buf.h"
 #include "common/clock.h"
@@ -10,21 +11,22 @@
 #include <string.h>
 #include <time.h>
 
-#define TIME_WIDTH     8  /* "06:31:02" */
-#define RESULT_WIDTH   16 /* "UnusableProfile" */
-#define PROFILE_WIDTH  14
-#define PROGRAM_WIDTH  24 /* "python3.11 (aws) 123456" */
-#define PROGRAM_MIN    12 /* a narrower terminal breaks the lines */
-#define UNIT_MIN       8
-#define RECONNECTS     50 /* mfad starts afresh when it is locked, within milliseconds */
-#define RECONNECT_USEC (20 * USEC_PER_MSEC)
+#define TIME_WIDTH    8  /* "06:31:02" */
+#define RESULT_WIDTH  16 /* "UnusableProfile" */
+#define PROFILE_WIDTH 14
+#define PROGRAM_WIDTH 24 /* "python3.11 (aws) 123456" */
+#define PROGRAM_MIN   12 /* a narrower terminal breaks the lines */
+#define UNIT_MIN      8
+#define PATIENCE_MSEC 5000                          /* the journal is there also when mfad hangs */
+#define LATE_USEC     ((int64_t)(5 * USEC_PER_SEC)) /* what journald may take for an entry */
 
 /* What the lines have in common. */
 struct log_view {
         bool is_json;
-        size_t columns; /* 0: nothing is cut */
-        char day[32];   /* of the last line */
-        int64_t last;   /* number that was shown */
+        size_t columns;      /* 0: nothing is cut */
+        char day[32];        /* of the last line */
+        int64_t last;        /* number that was shown, of what mfad has in memory */
+        enum exit_code code; /* of the last record */
 };
 
 /* @text in at most @width columns (0: any number). Returns how many of them are left. */
@@ -219,20 +221,8 @@ static int follow(struct link *control, struct log_view *v) {
         }
 }
 
-/* mfad as it was replaced by a lock or a restart. */
-static int reconnect(struct link **ret) {
-        const struct timespec pause = {.tv_nsec = RECONNECT_USEC * 1000};
-        int r = -ECONNREFUSED;
-
-        for (int i = 0; r < 0 && i < RECONNECTS; i++) {
-                (void)nanosleep(&pause, NULL); /* a signal ends us or means nothing */
-                r = link_open("control", ret);
-        }
-        return r;
-}
-
-enum exit_code cmd_log(const struct args *args) {
-        struct log_view v = {.is_json = args->is_set[ARGS_JSON], .columns = layout_columns()};
+/* From memory: for who has no journal. */
+static enum exit_code log_of_mfad(struct log_view *v, bool follows) {
         _cleanup_(link_freep) struct link *control = NULL;
         enum exit_code code;
         int r;
@@ -240,15 +230,79 @@ enum exit_code cmd_log(const struct args *args) {
         code = call_open("control", &control);
         for (;;) {
                 if (code == EXIT_CODE_OK)
-                        code = show(control, &v);
-                if (code != EXIT_CODE_OK || !args->is_set[ARGS_FOLLOW])
+                        code = show(control, v);
+                if (code != EXIT_CODE_OK || !follows)
                         return code;
-                r = follow(control, &v);
+                r = follow(control, v);
                 if (r != -ECONNRESET)
                         return (enum exit_code)r;
                 control = link_free(control);
-                r = reconnect(&control);
+                r = link_open_again("control", &control);
                 if (r < 0)
                         return errors_link("control", r);
         }
+}
+
+static int64_t at_usec(const json_t *records, size_t i) {
+        return call_number(json_array_get(records, i), "at_usec", 0);
+}
+
+/* Whether the journal, whose @records these are, has also the present, of which mfad has @memory. It may have
+ * been turned off since, or be kept where this user may not read. */
+static bool has_the_present(const json_t *records, const json_t *memory) {
+        int64_t newest = at_usec(records, json_array_size(records) - 1);
+        int64_t oldest = at_usec(json_object_get(memory, "records"), 0);
+
+        return newest + LATE_USEC >= oldest ||
+               oldest + LATE_USEC >= clock_wall_sec() * (int64_t)USEC_PER_SEC;
+}
+
+/* The journal's records when these are all that there are; else NULL. */
+static json_t *read_journal(struct log_journal *j) {
+        json_auto_t *memory = NULL, *page = NULL;
+        json_t *records;
+
+        /* one that does not answer has nothing to say against the journal */
+        (void)link_ask("control", CONTROL("GetLog"), PATIENCE_MSEC, &memory);
+        if (json_is_false(json_object_get(memory, "in_journal")))
+                return NULL;
+        page = log_journal_read(j);
+        records = json_object_get(page, "records");
+        return page && has_the_present(records, memory) ? json_incref(page) : NULL;
+}
+
+static int on_record(const json_t *record, void *userdata) {
+        struct log_view *v = userdata;
+
+        v->code = say_record(record, v);
+        if (v->code == EXIT_CODE_OK && output_close() < 0)
+                v->code = EXIT_CODE_FAILURE; /* nobody reads any more */
+        return v->code == EXIT_CODE_OK ? 0 : -ECANCELED;
+}
+
+static enum exit_code follow_journal(struct log_journal *j, struct log_view *v) {
+        int r = log_journal_follow(j, on_record, v);
+
+        if (v->code != EXIT_CODE_OK || r == 0)
+                return v->code;
+        if (r < 0)
+                output_error("cannot read the journal any further: %s", strerror(-r));
+        else
+                output_error("journalctl ended with exit code %d, so there is no more to be read",
+                             r);
+        output_hint("go on with: mfactl log -f");
+        return EXIT_CODE_FAILURE;
+}
+
+enum exit_code cmd_log(const struct args *args) {
+        struct log_view v = {.is_json = args->is_set[ARGS_JSON], .columns = layout_columns()};
+        bool follows = args->is_set[ARGS_FOLLOW];
+        struct log_journal journal = {0};
+        json_auto_t *page = read_journal(&journal);
+        enum exit_code code;
+
+        if (!page)
+                return log_of_mfad(&v, follows);
+        code = say_page(page, &v);
+        return code == EXIT_CODE_OK && follows ? follow_journal(&journal, &v) : code;
 }

@@ -8,9 +8,12 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 
 #define CONNECT_MSEC 5000
 #define READ_LEN     4096
+#define AGAIN_TRIES  50
+#define AGAIN_NSEC   20000000 /* between two of them */
 
 struct link {
         int fd; /* negative after a failure */
@@ -88,6 +91,17 @@ static int open_link(const char *socket, unsigned patience_msec, struct link **r
 
 int link_open(const char *socket, struct link **ret) {
         return open_link(socket, CONNECT_MSEC, ret);
+}
+
+int link_open_again(const char *socket, struct link **ret) {
+        const struct timespec pause = {.tv_nsec = AGAIN_NSEC};
+        int r = -ECONNREFUSED;
+
+        for (int i = 0; r < 0 && i < AGAIN_TRIES; i++) {
+                (void)nanosleep(&pause, NULL); /* a signal ends us or means nothing */
+                r = link_open(socket, ret);
+        }
+        return r;
 }
 
 struct link *link_free(struct link *l) {

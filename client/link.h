@@ -14,6 +14,9 @@ struct link;
 /* @socket: "control" or "vault". Returns 0; -ENOENT or -ECONNREFUSED when nobody listens; -EPERM when
  * directory or server belong to someone else or we run under sudo for another uid. */
 int link_open(const char *socket, struct link **ret);
+/* After -ECONNRESET: the same for a service that starts afresh, as it does for a lock or a restart, and so may be
+ * away for an instant. Tries for a second. */
+int link_open_again(const char *socket, struct link **ret);
 struct link *link_free(struct link *l);
 DEFINE_FREEP(struct link, link)
 

@@ -48,8 +48,8 @@ static const struct command commands[] = {
         {"refresh", "[PROFILE]", "buy a role's credentials again, before their time",
          "The old ones are kept if that fails.\n", ARGS_BIT(ARGS_ALL), 0, 1, false, cmd_refresh},
         {"log", "", "who got credentials, who was refused, and what else happened",
-         "What mfad still has in memory: a thousand events since its start, or since it was locked last.\n"
-         "The journal has them all: journalctl --user -u mfad\n",
+         "The last thousand events, out of the journal; where there is none that can be read, those that\n"
+         "mfad still has in memory: since its start, or since it was locked last.\n",
          ARGS_BIT(ARGS_FOLLOW) | ARGS_BIT(ARGS_JSON), 0, 0, false, cmd_log},
         {"env", "", "shell commands that lead AWS's SDKs to mfad",
          "sh, bash, zsh: eval \"$(mfactl env)\"       fish: mfactl env | source\n"

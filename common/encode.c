@@ -223,6 +223,14 @@ bool text_is_printable(const char *text, size_t max) {
         return true;
 }
 
+void text_make_printable(char *text) {
+        if (text_is_printable(text, strlen(text)))
+                return;
+        for (char *p = text; *p; p++)
+                if ((unsigned char)*p < 0x20 || (unsigned char)*p >= 0x7f)
+                        *p = '?';
+}
+
 bool text_is_mfa_code(const char *text) {
         return strlen(text) == 6 && strspn(text, "0123456789") == 6;
 }

@@ -37,6 +37,8 @@ bool text_is_graph(const char *text, size_t max);
 size_t text_utf8_sequence(const unsigned char *p, uint32_t *ret_point);
 /* True for at most @max bytes of valid UTF-8 without C0, C1 and DEL control characters. */
 bool text_is_printable(const char *text, size_t max);
+/* Where @text is not that, every byte but printable ASCII becomes "?". */
+void text_make_printable(char *text);
 /* Six ASCII digits: what AWS accepts as an MFA code. */
 bool text_is_mfa_code(const char *text);
 /* 3 to ACCESS_KEY_ID_MAX of [A-Za-z0-9_-]: AWS sends 20 of A-Z and 0-9, compatible services others. */

@@ -1,5 +1,7 @@
 #include "common/events.h"
 
+#include <string.h>
+
 static const struct {
         const char *name;
         const char *message_id; /* made by uuidgen(1); sd_journal_print(3) says what they are for */
@@ -35,4 +37,11 @@ const char *event_message_id(enum event event) {
 
 enum log_level event_level(enum event event) {
         return events[event].level;
+}
+
+enum event event_of_message_id(const char *text) {
+        for (int i = EVENT_NONE + 1; i < _EVENT_MAX; i++)
+                if (strcmp(events[i].message_id, text) == 0)
+                        return (enum event)i;
+        return EVENT_NONE;
 }

@@ -54,3 +54,5 @@ const char *event_name(enum event event);
 /* 32 hexadecimal digits. */
 const char *event_message_id(enum event event);
 enum log_level event_level(enum event event);
+/* The reverse; EVENT_NONE for any other text. */
+enum event event_of_message_id(const char *text);

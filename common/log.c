@@ -40,6 +40,10 @@ void log_open(const char *program, enum log_level max) {
                 log_journal_fd = journal_open(); /* else plain lines, which journald takes, too */
 }
 
+bool log_is_in_journal(void) {
+        return log_journal_fd >= 0 && log_max >= LOG_LEVEL_INFO; /* the events' lowest level */
+}
+
 /* Control characters and everything beyond ASCII would let a peer write to the reader's terminal
  * or fake a second journal line. */
 static void make_printable(char *line) {

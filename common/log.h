@@ -15,6 +15,9 @@ void log_open(const char *program, enum log_level max);
 
 void log_write(enum log_level level, int error, const char *format, ...) _printf_(3, 4);
 
+/* Whether the journal gets all events, so that it can tell them afterwards. */
+bool log_is_in_journal(void);
+
 /* @r: a negative errno, appended as text; 0 for none. Returns @r, so that callers may forward it. */
 #define log_error(r, ...)   (log_write(LOG_LEVEL_ERROR, (r), __VA_ARGS__), (r))
 #define log_warning(r, ...) (log_write(LOG_LEVEL_WARNING, (r), __VA_ARGS__), (r))

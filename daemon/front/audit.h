@@ -1,8 +1,9 @@
 /* audit.h - one record for every credential that is handed out or refused: who, which, and what became of it.
  * Owns:  the rate limit.
  * Calls: peers.h, log.h.
- * Limit: AUDIT_EACH_MAX records of one program, profile and result within AUDIT_WINDOW_SEC, AUDIT_ALL_MAX of
- *        all; then their number in one record when that time is over.
+ * Limit: AUDIT_EACH_MAX records of one program, profile and result, or of one other user, within
+ *        AUDIT_WINDOW_SEC; AUDIT_ALL_MAX of all, and AUDIT_STRANGERS_MAX of all other users; then their
+ *        number in one record when that time is over.
  *
  * Nothing here fails a request or takes time that grows with anything: see peers.h for the looking up. */
 #pragma once
@@ -10,9 +11,12 @@
 #include "daemon/front/peers.h"
 #include <systemd/sd-event.h>
 
-#define AUDIT_EACH_MAX   10
-#define AUDIT_ALL_MAX    300
-#define AUDIT_WINDOW_SEC 10
+#define AUDIT_EACH_MAX      10
+#define AUDIT_ALL_MAX       300
+#define AUDIT_STRANGERS_MAX 60
+#define AUDIT_WINDOW_SEC    10
+
+#define AUDIT_UNKNOWN_UID ((uid_t)-1) /* nobody's: POSIX setreuid(2) */
 
 struct audit;
 /* @peers is lent until audit_free(). */
@@ -27,3 +31,5 @@ void audit_lent(struct audit *a, struct peer_end *end, const char *profile, cons
 /* @code: as the client heard it, "MfadLocked". @profile: NULL when it is not known what was asked for. */
 void audit_refused(struct audit *a, struct peer_end *end, const char *profile, const char *token,
                    const char *code);
+/* A connection of the user @uid, or of AUDIT_UNKNOWN_UID, which was closed before a byte of it was read. */
+void audit_stranger(struct audit *a, uid_t uid);

@@ -1,29 +1,10 @@
 #include "daemon/front/control_log.h"
-#include "common/clock.h"
-#include "common/encode.h"
+#include "common/event_json.h"
+#include "common/log.h"
 #include "daemon/front/recent.h"
 
-#define TIME_LEN 21
-
-static json_t *peer_json(const struct event_fields *f) {
-        if (!f->has_peer)
-                return json_null();
-        return json_pack("{s:i, s:o, s:s?, s:s?, s:s?}", "uid", (int)f->uid, "pid",
-                         f->pid > 0 ? json_integer(f->pid) : json_null(), "exe", f->exe, "comm",
-                         f->comm, "unit", f->unit);
-}
-
 static json_t *record_json(const struct recent_event *e) {
-        const struct event_fields *f = &e->fields;
-        char at[TIME_LEN];
-
-        encode_time_iso(e->wall_usec / (int64_t)USEC_PER_SEC, at);
-        return json_pack("{s:I, s:s, s:I, s:s, s:s, s:s?, s:s?, s:s?, s:s?, s:o, s:o}", "number",
-                         (json_int_t)e->number, "at", at, "at_usec", (json_int_t)e->wall_usec,
-                         "event", event_name(e->event), "message", e->sentence, "profile",
-                         f->profile, "result", f->result, "token", f->token, "access_key_id",
-                         f->key_id_suffix, "peer", peer_json(f), "suppressed",
-                         f->n_suppressed > 0 ? json_integer(f->n_suppressed) : json_null());
+        return event_json(e->number, e->wall_usec, e->event, &e->fields, e->sentence);
 }
 
 /* The answer with what comes after *@number, which is moved on. NULL when out of memory. */
@@ -39,8 +20,8 @@ static json_t *page_new(const struct recent *recent, int64_t *number) {
                 *number = e->number;
                 e = recent_after(recent, *number);
         }
-        return json_pack("{s:o, s:I, s:b}", "records", records, "last", (json_int_t)*number,
-                         "is_last", e == NULL);
+        return json_pack("{s:o, s:I, s:b, s:b}", "records", records, "last", (json_int_t)*number,
+                         "is_last", e == NULL, "in_journal", log_is_in_journal());
 }
 
 /* Tells what there is. Returns whether there is more. */

@@ -2,6 +2,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/sockdiag.h"
+#include "daemon/front/audit.h"
 #include "daemon/front/endpoint.h"
 #include "daemon/front/http_guard.h"
 #include "daemon/front/http_head.h"
@@ -18,7 +19,6 @@
 #define RUNS_PER_TURN       16
 #define PAUSE_USEC          (100 * USEC_PER_MSEC) /* when accept4(2) fails for lack of anything */
 #define TIMER_ACCURACY_USEC (50 * USEC_PER_MSEC)
-#define REFUSED_LOG_USEC    (10 * USEC_PER_SEC)
 #define LIFE_USEC           (HTTP_REQUEST_SEC * USEC_PER_SEC)
 #define LOG_TEXT_MAX        256
 
@@ -43,6 +43,7 @@ struct http_conn {
 
 struct http_in {
         struct endpoint *endpoint;
+        struct audit *audit;
         struct MHD_Daemon *mhd;
         uint16_t port;
         struct sockaddr_in local;
@@ -59,9 +60,6 @@ struct http_in {
         struct http_conn *starting; /* handed to MHD_add_connection() right now */
         struct http_head head; /* of the request that is being judged; too big to clear each time */
         unsigned n_connections;
-
-        uint64_t refused_log_usec;
-        unsigned n_refused;
 };
 
 static void conn_unlist(struct http_conn *c) {
@@ -171,22 +169,13 @@ static bool make_room(struct http_in *h) {
         return h->n_connections < before;
 }
 
+/* The owner of the other end is not this user, or @r says why it is not known. What has gone already wanted
+ * nothing, and whose it was nobody can tell: that is no record of a stranger. */
 static void note_refused(struct http_in *h, int r, uid_t uid) {
-        uint64_t now_usec = clock_boot_usec();
-        char who[32] = "unknown";
-
-        struct event_fields f = {.has_peer = r == 0, .uid = uid, .result = "foreign-uid"};
-
-        h->n_refused++;
-        if (now_usec < h->refused_log_usec)
-                return;
-        if (r == 0)
-                (void)snprintf(who, sizeof(who), "uid %u", (unsigned)uid); /* fits */
-        f.n_suppressed = h->n_refused - 1;
-        log_event(EVENT_REFUSED, &f, "refused connection: peer=%s (%u since the last such line)",
-                  who, h->n_refused);
-        h->refused_log_usec = now_usec + REFUSED_LOG_USEC;
-        h->n_refused = 0;
+        if (r == -ENOENT)
+                log_debug("a connection was closed before its owner was found out");
+        else
+                audit_stranger(h->audit, r == 0 ? uid : AUDIT_UNKNOWN_UID);
 }
 
 /* Whether the other end of the connection from @peer is ours. Nothing is read before this is known. */
@@ -485,7 +474,7 @@ static int add_listeners(struct http_in *h, sd_event *event) {
 }
 
 int http_in_new(sd_event *event, int listen_fd, int listen6_fd, uint16_t port,
-                struct endpoint *endpoint, struct http_in **ret) {
+                struct endpoint *endpoint, struct audit *audit, struct http_in **ret) {
         _cleanup_(http_in_freep) struct http_in *h = NULL;
         int r;
 
@@ -499,6 +488,7 @@ int http_in_new(sd_event *event, int listen_fd, int listen6_fd, uint16_t port,
                 return -ENOMEM;
         }
         h->endpoint = endpoint;
+        h->audit = audit;
         h->port = port;
         h->listen_fd = listen_fd;
         h->listen6_fd = listen6_fd;

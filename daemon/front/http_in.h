@@ -1,6 +1,6 @@
 /* http_in.h - HTTP connections: accepted, their owner checked, parsed by libmicrohttpd, ended in time.
  * Owns:  the listening sockets, every connection, MHD.
- * Calls: sockdiag.h, http_guard.h, endpoint.h, libmicrohttpd, sd-event.
+ * Calls: sockdiag.h, http_guard.h, endpoint.h, audit.h, libmicrohttpd, sd-event.
  * Limit: HTTP_CONNECTIONS_MAX connections (the oldest idle or unfinished one gives way to the newest),
  *        HTTP_REQUEST_SEC for a request, HTTP_IDLE_SEC between two, HTTP_POOL_LEN of headers. */
 #pragma once
@@ -16,14 +16,15 @@
  * each request: half as much would save 256 busy connections 4 %. */
 #define HTTP_POOL_LEN        ((size_t)8 * 1024)
 
+struct audit;
 struct endpoint;
 struct http_in;
 
 /* Serves @listen_fd (127.0.0.1:@port, taken) and refuses every connection on @listen6_fd ([::1], taken,
- * may be negative). @endpoint is lent until http_in_free() or http_in_detach(). Returns 0 or a negative
- * errno; the descriptors are taken in any case. */
+ * may be negative). @endpoint and @audit (NULL for none) are lent until http_in_free() or http_in_detach().
+ * Returns 0 or a negative errno; the descriptors are taken in any case. */
 int http_in_new(sd_event *event, int listen_fd, int listen6_fd, uint16_t port,
-                struct endpoint *endpoint, struct http_in **ret);
+                struct endpoint *endpoint, struct audit *audit, struct http_in **ret);
 /* Answers what is held, then closes everything. */
 struct http_in *http_in_free(struct http_in *h);
 DEFINE_FREEP(struct http_in, http_in)

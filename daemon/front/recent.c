@@ -26,10 +26,7 @@ static const char *put(char **at, const char *text) {
                 return NULL;
         memcpy(out, text, len - 1);
         out[len - 1] = '\0';
-        if (!text_is_printable(out, RECENT_TEXT_MAX))
-                for (char *p = out; *p; p++)
-                        if ((unsigned char)*p < 0x20 || (unsigned char)*p >= 0x7f)
-                                *p = '?';
+        text_make_printable(out);
         *at += len;
         return out;
 }

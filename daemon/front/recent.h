@@ -1,4 +1,4 @@
-/* recent.h - the last events, in memory: what `mfactl log` shows where there is no journal.
+/* recent.h - the last events, in memory: what `mfactl log` shows where no journal does.
  * Owns:  a copy of each event; nothing in it is secret.
  * Calls: log.h, whose listener it is.
  * Limit: RECENT_MAX events, each with at most RECENT_TEXT_MAX bytes of text; the oldest goes first. */

@@ -113,7 +113,7 @@ static void check_config(const char *config_path, const char *credentials_path) 
         int r;
 
         r = aws_config_load(config_path, credentials_path, true, &c, &error);
-        assert(r == 0 || (error.what && error.file[0]));
+        assert(r == 0 || (error.file[0] && (error.what || error.line == 0)));
         for (size_t i = 0; r == 0 && i < aws_config_n_profiles(c); i++) {
                 struct aws_plain_key key;
                 const struct aws_profile *p = aws_config_at(c, i);

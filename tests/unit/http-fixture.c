@@ -53,7 +53,7 @@ int set_up(void **state) {
         if (fake_endpoint_new(s->event, s->tokens, &s->endpoint) < 0)
                 return -1;
         *state = s;
-        return http_in_new(s->event, fd, fd6, s->port, s->endpoint, &s->http);
+        return http_in_new(s->event, fd, fd6, s->port, s->endpoint, NULL, &s->http);
 }
 
 int tear_down(void **state) {

@@ -60,7 +60,7 @@ static int run(uint16_t port, int dir_fd) {
         r = fake_endpoint_new(event, tokens, &endpoint);
         if (r < 0)
                 return r;
-        r = http_in_new(event, fd, -EBADF, port, endpoint, &http);
+        r = http_in_new(event, fd, -EBADF, port, endpoint, NULL, &http);
         if (r < 0)
                 return r;
         return sd_event_loop(event);

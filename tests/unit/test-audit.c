@@ -194,6 +194,94 @@ static void test_limit_of_all(void **state) {
         assert_true(n_records <= 300); /* the places, and one for what had none */
 }
 
+/* Each of them is told, however many there are, and the number of all their connections. */
+static void test_strangers(void **state) {
+        static const uid_t uids[] = {1001, 1001 + 16, 70000, 0, AUDIT_UNKNOWN_UID};
+        unsigned n_of[ELEMENTSOF(uids)] = {0};
+        struct world *w = *state;
+        const struct recent_event *e;
+
+        for (size_t i = 0; i < ELEMENTSOF(uids); i++)
+                for (int k = 0; k < 100; k++)
+                        audit_stranger(w->audit, uids[i]);
+        audit_stranger(NULL, 1001);
+        e = next(w);
+        assert_int_equal(e->event, EVENT_REFUSED);
+        assert_string_equal(e->fields.result, "foreign-uid");
+        assert_null(e->fields.profile);
+        assert_true(e->fields.has_peer);
+        assert_int_equal(e->fields.uid, 1001);
+        assert_int_equal(e->fields.pid, 0);
+        w->audit = audit_free(w->audit);
+        for (w->seen--; (e = recent_after(w->recent, w->seen)) && e->number > w->seen;
+             w->seen = e->number)
+                for (size_t i = 0; i < ELEMENTSOF(uids); i++) {
+                        bool is_known = uids[i] != AUDIT_UNKNOWN_UID;
+
+                        if (e->fields.has_peer != is_known ||
+                            (is_known && e->fields.uid != uids[i]))
+                                continue;
+                        assert_string_equal(e->fields.result,
+                                            is_known ? "foreign-uid" : "unknown-uid");
+                        n_of[i] += e->event == EVENT_SUPPRESSED ? e->fields.n_suppressed : 1;
+                }
+        for (size_t i = 0; i < ELEMENTSOF(uids); i++)
+                assert_int_equal(n_of[i], 100);
+}
+
+/* Whoever may be any number of users uses up nothing of what our own records need, nor the other way round. */
+static void test_strangers_have_a_share_of_their_own(void **state) {
+        struct world *w = *state;
+        unsigned n_records;
+
+        for (uid_t uid = 100000; uid < 105000; uid++)
+                audit_stranger(w->audit, uid);
+        assert_int_equal(total(w, &n_records), AUDIT_STRANGERS_MAX);
+        ask(w, 1, "work", "ok");
+        assert_int_equal(next(w)->event, EVENT_LENT);
+        expect_no_more(w);
+        for (int i = 0; i < 1000; i++) {
+                char name[32];
+
+                (void)snprintf(name, sizeof(name), "name-%d", i);
+                ask(w, 1, name, "MfadUnknownProfile");
+        }
+        assert_int_equal(total(w, &n_records), AUDIT_ALL_MAX - 1);
+        clock_advance(AUDIT_WINDOW_SEC * USEC_PER_SEC);
+        for (int i = 0; i < 1000; i++)
+                audit_stranger(w->audit, 99999);
+        assert_true(total(w, &n_records) > AUDIT_EACH_MAX);
+        assert_true(n_records <= AUDIT_EACH_MAX + 1); /* and what its place had suppressed */
+        w->audit = audit_free(w->audit);
+        (void)total(w, &n_records);
+}
+
+/* The place in which a program's records are counted may be another one's, whose count is told then. */
+static void test_each_record_names_its_own(void **state) {
+        struct world *w = *state;
+        const struct recent_event *e;
+        unsigned n_counts = 0;
+        char name[16];
+
+        for (pid_t pid = 1001; pid <= 1008; pid++)
+                for (unsigned i = 0; i <= AUDIT_EACH_MAX; i++)
+                        ask(w, pid, "work", "ok");
+        while ((e = recent_after(w->recent, w->seen)))
+                w->seen = e->number;
+        for (unsigned i = 0; i < 200; i++) {
+                (void)snprintf(name, sizeof(name), "p%u", i);
+                ask(w, 2000, name, "ok");
+                for (e = next(w); e->event == EVENT_SUPPRESSED; e = next(w)) {
+                        assert_in_range(e->fields.pid, 1001, 1008);
+                        n_counts++;
+                }
+                assert_int_equal(e->event, EVENT_LENT);
+                assert_int_equal(e->fields.pid, 2000);
+                assert_non_null(strstr(e->sentence, "pid 2000"));
+        }
+        assert_true(n_counts > 0);
+}
+
 static void test_ring(void **state) {
         struct world *w = *state;
         const struct recent_event *e;
@@ -280,6 +368,9 @@ int main(void) {
                 T(test_limit_of_each),
                 T(test_count_at_the_end),
                 T(test_limit_of_all),
+                T(test_strangers),
+                T(test_strangers_have_a_share_of_their_own),
+                T(test_each_record_names_its_own),
                 T(test_ring),
                 T(test_numbers_grow_across_a_lock),
                 T(test_odd_texts),

@@ -165,6 +165,63 @@ static void test_signals(void **state _unused_) {
         assert_int_equal(n_signals, 1);
 }
 
+static struct {
+        char text[256];
+        int until; /* lines; then no more is wanted */
+} heard;
+
+static int on_line(const char *line, size_t n, void *userdata) {
+        assert_ptr_equal(userdata, &heard);
+        assert_true(n < sizeof(out));
+        (void)snprintf(heard.text + strlen(heard.text), sizeof(heard.text) - strlen(heard.text),
+                       "%.*s|", (int)n, line);
+        return --heard.until == 0 ? -ECANCELED : 0;
+}
+
+static int lines_of(const char *script, unsigned msec, int until) {
+        const char *argv[] = {"/bin/sh", "-c", script, NULL};
+        struct child_wish wish = {argv, msec, false, out, sizeof(out)};
+
+        heard.text[0] = '\0';
+        heard.until = until;
+        return child_lines(&wish, on_line, &heard);
+}
+
+static void test_lines(void **state _unused_) {
+        assert_int_equal(lines_of("echo a; echo; printf 'b\nc'; exit 3", PATIENT_MSEC, 0), 3);
+        assert_string_equal(heard.text, "a||b|"); /* what has no end is no line */
+        assert_int_equal(lines_of("echo a; kill -TERM $$", 0, 0), 128 + SIGTERM);
+        assert_string_equal(heard.text, "a|");
+        /* one after the other, and one that comes in parts */
+        assert_int_equal(lines_of("for i in 1 2 3; do printf $i; sleep 0.05; echo x; done", 0, 0),
+                         0);
+        assert_string_equal(heard.text, "1x|2x|3x|");
+        /* 63 bytes fit with their newline, 64 do not, nor do thousands */
+        assert_int_equal(lines_of("printf '%063d\n%064d\n%09999d\nend\n' 1 2 3", PATIENT_MSEC, 0),
+                         0);
+        assert_string_equal(heard.text,
+                            "000000000000000000000000000000000000000000000000000000000000001|end|");
+        assert_int_equal(lines_of("readlink /proc/self/fd/2; pwd; cat", PATIENT_MSEC, 0), 0);
+        assert_string_equal(heard.text, "/dev/null|/|");
+}
+
+static void test_lines_end(void **state _unused_) {
+        char path[] = "/tmp/mfad-test-XXXXXX", script[128];
+        int fd = mkstemp(path);
+
+        assert_true(fd >= 0);
+        (void)close(fd);
+        (void)snprintf(script, sizeof(script), "echo a; sleep 600 & echo $! >%s; echo b; wait",
+                       path);
+        assert_int_equal(lines_of(script, 500, 0), -ETIMEDOUT);
+        assert_string_equal(heard.text, "a|b|");
+        expect_gone(path);
+        assert_int_equal(lines_of(script, 0, 2), -ECANCELED);
+        expect_gone(path);
+        assert_int_equal(unlink(path), 0);
+        assert_int_equal(lines_of("exec /nonexistent/program", 0, 0), CHILD_NOT_FOUND);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_output_and_code),
@@ -175,6 +232,8 @@ int main(void) {
                 cmocka_unit_test(test_what_it_sees),
                 cmocka_unit_test(test_our_input_is_left_alone),
                 cmocka_unit_test(test_signals),
+                cmocka_unit_test(test_lines),
+                cmocka_unit_test(test_lines_end),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

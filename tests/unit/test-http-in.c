@@ -236,7 +236,7 @@ static void test_detach(void **state) {
         client_get(next, s, "/healthz");
         s->endpoint = endpoint_free(s->endpoint);
         assert_int_equal(fake_endpoint_new(s->event, s->tokens, &s->endpoint), 0);
-        assert_int_equal(http_in_new(s->event, fd, fd6, s->port, s->endpoint, &s->http), 0);
+        assert_int_equal(http_in_new(s->event, fd, fd6, s->port, s->endpoint, NULL, &s->http), 0);
         expect(s, next, 200, "state");
 }
 
