@@ -13,5 +13,5 @@
 struct aws_config_error {
         char file[PATH_LEN_MAX];
         unsigned line;    /* from 1; 0 when the whole file could not be read */
-        const char *what; /* static text */
+        const char *what; /* static text; NULL: the errno says it */
 };

@@ -334,7 +334,7 @@ int aws_config_read(struct aws_sections *s, const char *path, bool is_credential
 
         (void)snprintf(ret_error->file, sizeof(ret_error->file), "%s", path); /* cut is fine here */
         ret_error->line = 0;
-        ret_error->what = "cannot be read";
+        ret_error->what = NULL; /* unless it is the text that is wrong: the errno says it */
         k = fs_read_file(path, &text);
         if (k == -ENOENT)
                 return 0;

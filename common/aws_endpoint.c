@@ -349,6 +349,7 @@ int aws_endpoint_find(enum aws_service service, const struct aws_where *where,
 
                 if (r < 0)
                         return r;
+                e.is_custom = true;
         } else if (aws_endpoint_check(e.url, host, sizeof(host)) < 0) {
                 *ret_why = "the region is none"; /* "-" makes no name of a host */
                 return -EINVAL;

@@ -11,6 +11,7 @@
 struct aws_endpoint {
         char url[513];   /* "https://host[:port]" */
         char region[33]; /* for the signature */
+        bool is_custom;  /* a profile's own, not AWS's */
 };
 
 /* What a profile says about where its calls go. The texts are lent, never NULL. */
@@ -18,7 +19,8 @@ struct aws_where {
         const char *region;                         /* "" for us-east-1 */
         const char *sts_url, *iam_url, *signin_url; /* a profile's own endpoints; "" for AWS's */
         bool use_fips, use_dualstack;
-        bool use_global; /* sts_regional_endpoints = legacy */
+        bool use_global;   /* sts_regional_endpoints = legacy */
+        bool ignores_urls; /* ignore_configured_endpoint_urls: of a source's, too */
 };
 /* Nothing said. */
 extern const struct aws_where aws_nowhere;

@@ -232,7 +232,8 @@ static void take_endpoints(struct building *b) {
         where->use_global = is_said(regional) && strcmp(regional->text, "legacy") == 0;
         if (is_said(regional) && !where->use_global && strcmp(regional->text, "regional") != 0)
                 complain(b, regional, "sts_regional_endpoints is neither regional nor legacy");
-        if (is_true(b, AWS_SET_IGNORE_ENDPOINT_URLS))
+        where->ignores_urls = is_true(b, AWS_SET_IGNORE_ENDPOINT_URLS);
+        if (where->ignores_urls)
                 return;
         services = find_services(b);
         services = services ? services : &nothing;

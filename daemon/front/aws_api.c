@@ -27,6 +27,7 @@ struct aws_api_call {
                 *mfa_code; /* until we know whether it went out; NULL for a call without one */
         char ca_bundle[PATH_LEN_MAX];
         char proxy[URL_MAX_LEN + 1];
+        char clock_url[sizeof(((struct aws_endpoint *)NULL)->url)]; /* see aws_clock.h */
         aws_api_fn fn;
         void *userdata;
 };
@@ -42,11 +43,15 @@ struct aws_api {
 };
 
 int64_t aws_api_now_sec(const struct aws_api *a) {
-        return aws_clock_now_sec(a->clock);
+        return aws_clock_now_sec(a->clock, "");
 }
 
-int64_t aws_api_clock_offset_sec(const struct aws_api *a) {
-        return aws_clock_offset_sec(a->clock);
+int64_t aws_api_clock_offset_sec(const struct aws_api *a, const struct aws_profile *profile) {
+        struct aws_endpoint endpoint;
+        bool is_custom = aws_endpoint_find(AWS_STS, &profile->where, &endpoint, NULL) >= 0 &&
+                         endpoint.is_custom;
+
+        return aws_clock_offset_sec(a->clock, is_custom ? endpoint.url : "");
 }
 
 struct aws_api_call *aws_api_call_cancel(struct aws_api_call *call) {
@@ -111,7 +116,7 @@ static void on_fetched(struct fetch_answer *answer, void *userdata) {
         call->fetching = NULL;
         if (answer->is_date_verified && answer->date_sec > 0) {
                 offset_sec = answer->date_sec - clock_wall_sec();
-                aws_clock_learn(call->api->clock, answer->date_sec);
+                aws_clock_learn(call->api->clock, call->clock_url, answer->date_sec);
         }
         if (!answer->was_sent)
                 forget_code(call);
@@ -195,7 +200,7 @@ static enum aws_service service_of(enum aws_op op) {
 static void fill_call(const struct aws_api_call *call, const struct aws_api_request *request,
                       const struct aws_endpoint *endpoint, struct aws_call *q) {
         q->op = request->op;
-        q->wall_sec = aws_clock_now_sec(call->api->clock);
+        q->wall_sec = aws_clock_now_sec(call->api->clock, call->clock_url);
         q->duration_sec = request->duration_sec;
         q->role = request->role;
         strcpy(q->region, endpoint->region);
@@ -262,6 +267,7 @@ static int start(struct aws_api_call *call, const struct aws_api_request *reques
         r = aws_endpoint_find(service_of(request->op), where, &endpoint, &why);
         if (r < 0)
                 return refuse_later(call, FAILURE_UNUSABLE, why);
+        strcpy(call->clock_url, endpoint.is_custom ? endpoint.url : "");
         if (request->key)
                 return ask_signer(call, request, &endpoint);
         r = sign_here(call, request, &endpoint, &http);

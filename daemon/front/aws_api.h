@@ -50,6 +50,7 @@ int aws_api_ask(struct aws_api *a, const struct aws_api_request *request, aws_ap
  * Always returns NULL. */
 struct aws_api_call *aws_api_call_cancel(struct aws_api_call *call);
 
-/* What time it is for AWS, and that minus our wall clock. */
+/* What time it is for AWS. */
 int64_t aws_api_now_sec(const struct aws_api *a);
-int64_t aws_api_clock_offset_sec(const struct aws_api *a);
+/* What time it is where @profile's STS is, minus our wall clock. */
+int64_t aws_api_clock_offset_sec(const struct aws_api *a, const struct aws_profile *profile);

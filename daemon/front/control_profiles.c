@@ -6,6 +6,8 @@
 #include "daemon/front/aws_api.h"
 #include "daemon/front/control_status.h"
 #include "daemon/front/lease.h"
+#include "daemon/front/no_creds.h"
+#include "daemon/front/persist.h"
 #include "daemon/front/profiles.h"
 #include "daemon/front/roles.h"
 #include "daemon/front/session.h"
@@ -23,27 +25,21 @@ const char control_no_default[] =
         "there is no default profile. Name one, or set default_profile in "
         "mfad.conf";
 
-/* Why the session @s, which may be NULL, has no credentials. */
+/* Tells why the session @s, which may be NULL, has no credentials. Whatever a failed unlock has said of it:
+ * for who asks now it is locked. */
 static void explain(struct control_work *w, const struct session *s) {
-        const struct signer_client *signer = w->context->parts.signer;
-        const struct failure *failure = s ? session_failure(s) : NULL;
-        struct failure f;
+        struct failure why;
+        bool is_itself;
 
-        if (failure)
-                f = *failure;
-        else if (s && session_is_busy(s))
-                failure_set(&f, FAILURE_BUSY, NULL);
-        else if (s && session_has_expired(s))
-                failure_set(&f, FAILURE_NONE, "the session has ended");
-        else if (signer_client_is_connected(signer) && signer_client_vault(signer) == VAULT_NONE)
-                failure_set(&f, FAILURE_NO_VAULT, NULL);
-        else
-                failure_set(&f, FAILURE_NONE, NULL);
-        control_work_error(w,
-                           f.reason == FAILURE_NO_VAULT || f.reason == FAILURE_BUSY
-                                   ? failure_varlink_error(f.reason)
-                                   : "org.mfad.Control.Locked",
-                           f.message);
+        if (persist_is_restoring(w->context->parts.persist)) {
+                control_work_error(w, failure_varlink_error(FAILURE_BUSY), NO_CREDS_RESTORING);
+                return;
+        }
+        no_creds_explain(s, w->context->parts.signer, &why);
+        is_itself = why.reason == FAILURE_NO_VAULT || why.reason == FAILURE_BUSY ||
+                    why.reason == FAILURE_SEALED;
+        control_work_error(w, failure_varlink_error(is_itself ? why.reason : FAILURE_NONE),
+                           why.message);
 }
 
 /* Resolves what @w asks for. On failure @w has been answered. */
@@ -249,18 +245,14 @@ static void ask_about_session(struct control_work *w) {
                                                    : AWS_OP_GET_CALLER_IDENTITY};
         struct profile_view view;
         const struct lease *l;
-        int r;
 
         l = find_lease(w, &view);
         if (!l)
                 return;
         q.creds = lease_creds(l);
         q.profile = &view.profile;
-        r = aws_api_ask(w->context->parts.aws, &q, on_session_tested, w, &w->fetching);
-        if (r == -EBUSY)
-                control_work_fail(w, FAILURE_BUSY, "other calls");
-        else if (r < 0)
-                control_work_fail(w, FAILURE_INTERNAL, strerror(-r));
+        control_work_asked(
+                w, aws_api_ask(w->context->parts.aws, &q, on_session_tested, w, &w->fetching));
 }
 
 void control_test_session(struct varlink_call *call, const json_t *parameters, void *userdata) {
@@ -324,7 +316,6 @@ static void ask_signin_token(struct control_work *w) {
         struct aws_api_request q = {.op = AWS_OP_GET_SIGNIN_TOKEN};
         struct profile_view view;
         const struct lease *l;
-        int r;
 
         l = find_lease(w, &view);
         if (!l)
@@ -344,11 +335,8 @@ static void ask_signin_token(struct control_work *w) {
         q.creds = lease_creds(l);
         q.profile = &view.profile;
         q.duration_sec = console_sec(&view, l);
-        r = aws_api_ask(w->context->parts.aws, &q, on_signin_token, w, &w->fetching);
-        if (r == -EBUSY)
-                control_work_fail(w, FAILURE_BUSY, "other calls");
-        else if (r < 0)
-                control_work_fail(w, FAILURE_INTERNAL, strerror(-r));
+        control_work_asked(
+                w, aws_api_ask(w->context->parts.aws, &q, on_signin_token, w, &w->fetching));
 }
 
 void control_get_console_url(struct varlink_call *call, const json_t *parameters, void *userdata) {

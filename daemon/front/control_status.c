@@ -9,15 +9,21 @@
 #include "daemon/front/persist.h"
 #include "daemon/front/profiles.h"
 #include "daemon/front/reload.h"
+#include "daemon/front/role_table.h"
 #include "daemon/front/roles.h"
 #include "daemon/front/session.h"
 #include "daemon/front/signer_client.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #define TIME_LEN     21
 #define PATH_MAX_LEN 1024 /* "/profile/" and a name, each byte of it as ~XX */
+
+#define SHORTENED                                                                                  \
+        "duration_seconds is shortened to %d: AWS grants no more to credentials that are "         \
+        "temporary themselves; mfad_direct_mfa = true allows more"
 
 static const char *vault_name(const struct signer_client *signer) {
         if (!signer_client_is_connected(signer))
@@ -145,11 +151,7 @@ static void put_notice(const struct profile_view *view, char out[PROFILE_PROBLEM
         if (view->kind == PROFILE_UNUSABLE)
                 strcpy(out, view->problem);
         else if (view->is_shortened)
-                (void)snprintf(out, PROFILE_PROBLEM_MAX,
-                               "duration_seconds is shortened to %d: AWS grants no more to "
-                               "credentials that are temporary themselves; mfad_direct_mfa = true "
-                               "allows more",
-                               AWS_CHAINED_SEC_MAX);
+                (void)snprintf(out, PROFILE_PROBLEM_MAX, SHORTENED, AWS_CHAINED_SEC_MAX);
 }
 
 static json_t *view_json(const struct control_parts *p, const struct profile_view *view,
@@ -194,13 +196,19 @@ json_t *control_profile_new(const struct control_parts *p, const char *name) {
         return view_json(p, &view, roles_find(p->roles, view.profile.name));
 }
 
+static void view_role(const struct control_parts *p, const struct role *role,
+                      struct profile_view *ret) {
+        if (role_is_arn(role))
+                (void)profiles_resolve_arn(p->profiles, role_name(role),
+                                           ret); /* in the view, too */
+        else
+                (void)profiles_resolve(p->profiles, role_name(role), ret); /* the same */
+}
+
 static json_t *role_json(const struct control_parts *p, const struct role *role) {
         struct profile_view view;
 
-        if (role_is_arn(role))
-                (void)profiles_resolve_arn(p->profiles, role_name(role), &view);
-        else
-                (void)profiles_resolve(p->profiles, role_name(role), &view);
+        view_role(p, role, &view);
         return view_json(p, &view, role);
 }
 
@@ -216,12 +224,11 @@ static json_t *sessions_json(const struct control_parts *p) {
         return sessions;
 }
 
-static json_t *failing_json(const struct control_parts *p) {
-        const struct role *failing[CONTROL_FAILING_MAX];
-        size_t n = roles_failing(p->roles, failing, CONTROL_FAILING_MAX);
+static json_t *failing_json(const struct role *const failing[], size_t n,
+                            const struct control_parts *p) {
         json_t *roles = json_array();
 
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; i < n && i < CONTROL_FAILING_MAX; i++)
                 if (json_array_append_new(roles, role_json(p, failing[i])) < 0) {
                         json_decref(roles);
                         return NULL;
@@ -229,38 +236,91 @@ static json_t *failing_json(const struct control_parts *p) {
         return roles;
 }
 
-/* What is wrong with the configuration. */
+/* Of the roles that are held those that last for less than their profiles ask for, in one sentence. NULL
+ * for none, or when out of memory. */
+static json_t *shortened_notice(const struct control_parts *p) {
+        const struct role_table *t = roles_table(p->roles); /* only read */
+        const char *name = NULL;
+        size_t n = 0;
+        char more[32] = "";
+
+        for (size_t i = 0; i < t->n; i++) {
+                struct profile_view view;
+
+                if (!lease_creds(role_lease(t->all[i])))
+                        continue;
+                view_role(p, t->all[i], &view);
+                if (view.is_shortened && n++ == 0)
+                        name = role_name(t->all[i]);
+        }
+        if (n > 1)
+                (void)snprintf(more, sizeof(more), " and %zu more", n - 1);
+        return name ? json_sprintf("role \"%s\"%s: " SHORTENED, name, more, AWS_CHAINED_SEC_MAX)
+                    : NULL;
+}
+
+/* Returns whether there is anything to be said. */
+static bool put_persist_notice(const struct control_parts *p, char *out, size_t size) {
+        char at[32] = "";
+        int64_t since;
+        int r = persist_problem(p->persist, &since);
+        struct tm tm;
+        time_t t = (time_t)since;
+
+        if (r == 0)
+                return false;
+        if (localtime_r(&t, &tm)) /* else it is left out */
+                (void)strftime(at, sizeof(at), " since %a %H:%M", &tm);
+        (void)snprintf(
+                out, size,
+                "the session would not survive a restart of mfad, for its file in the runtime "
+                "directory cannot be written%s: %s",
+                at, strerror(-r));
+        return true;
+}
+
+/* What is wrong with the configuration, or with the session's file. */
 static json_t *notices_json(const struct control_parts *p, const struct profile_view *view) {
         const char *notice = profiles_notice(p->profiles), *reloaded;
-        json_t *notices = json_array();
+        json_t *notices = json_array(), *shortened = shortened_notice(p);
+        char unwritten[256];
+        int r = 0;
 
-        for (size_t i = 0; (reloaded = reload_notice(p->reload, i)); i++)
-                if (json_array_append_new(notices, json_string(reloaded)) < 0) {
-                        json_decref(notices);
-                        return NULL;
-                }
-        if ((notice && json_array_append_new(notices, json_string(notice)) < 0) ||
-            (view->kind == PROFILE_UNUSABLE &&
-             json_array_append_new(notices,
-                                   json_sprintf("the default profile \"%s\" is not usable: %s",
-                                                view->profile.name, view->problem)) < 0)) {
-                json_decref(notices);
-                return NULL;
-        }
-        return notices;
+        for (size_t i = 0; r == 0 && (reloaded = reload_notice(p->reload, i)); i++)
+                r = json_array_append_new(notices, json_string(reloaded));
+        if (r == 0 && notice)
+                r = json_array_append_new(notices, json_string(notice));
+        if (r == 0 && put_persist_notice(p, unwritten, sizeof(unwritten)))
+                r = json_array_append_new(notices, json_string(unwritten));
+        if (r == 0 && view->kind == PROFILE_UNUSABLE)
+                r = json_array_append_new(
+                        notices, json_sprintf("the default profile \"%s\" is not usable: %s",
+                                              view->profile.name, view->problem));
+        if (r == 0 && shortened)
+                r = json_array_append(notices, shortened);
+        json_decref(shortened);
+        if (r == 0)
+                return notices;
+        json_decref(notices);
+        return NULL;
 }
 
 json_t *control_status_new(const struct control_parts *p) {
+        const struct role *failing[ROLES_MAX];
+        size_t n_failing = roles_failing(p->roles, failing, ROLES_MAX);
         struct profile_view view;
+        bool has_default;
 
-        (void)profiles_resolve(p->profiles, NULL, &view); /* it is in the view, too */
-        return json_pack("{s:s, s:s, s:s, s:s?, s:b, s:o, s:i, s:o, s:o, s:i, s:I, s:s}", "version",
-                         MFAD_VERSION, "state", best_state(p), "vault", vault_name(p->signer),
-                         "default_key", *view.session ? view.session : NULL, "restoring",
-                         persist_is_restoring(p->persist), "sessions", sessions_json(p),
-                         "roles_held", (int)roles_n_held(p->roles), "roles_failing",
-                         failing_json(p), "notices", notices_json(p, &view), "http_port",
-                         (int)p->http_port, "clock_offset_seconds",
-                         (json_int_t)aws_api_clock_offset_sec(p->aws), "memory",
-                         secret_arena_name(secret_arena_kind()));
+        has_default = profiles_resolve(p->profiles, NULL, &view) != PROFILE_UNKNOWN;
+        return json_pack(
+                "{s:s, s:s, s:s, s:s?, s:s?, s:b, s:o, s:i, s:i, s:o, s:o, s:i, s:I, s:s}",
+                "version", MFAD_VERSION, "state", best_state(p), "vault", vault_name(p->signer),
+                "default_profile", has_default ? view.profile.name : NULL, "default_key",
+                *view.session ? view.session : NULL, "restoring", persist_is_restoring(p->persist),
+                "sessions", sessions_json(p), "roles_held", (int)roles_n_held(p->roles),
+                "roles_failing_total", (int)n_failing, "roles_failing",
+                failing_json(failing, n_failing, p), "notices", notices_json(p, &view), "http_port",
+                (int)p->http_port, "clock_offset_seconds",
+                (json_int_t)aws_api_clock_offset_sec(p->aws, &view.profile), "memory",
+                secret_arena_name(secret_arena_kind()));
 }

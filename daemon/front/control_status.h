@@ -1,7 +1,7 @@
 /* control_status.h - the answer of GetStatus, and what is told about one profile.
  * Owns:  nothing; a new JSON object each time.
  * Calls: session.h, roles.h, profiles.h, signer_client.h, aws_api.h.
- * Limit: CONTROL_FAILING_MAX failing roles in a status. No secrets: of an access key the last four characters. */
+ * Limit: CONTROL_FAILING_MAX failing roles in a status, and the number of all. No secrets: of an access key the last four characters. */
 #pragma once
 #include <jansson.h>
 

@@ -8,6 +8,8 @@
 #include "daemon/front/endpoint_ready.h"
 #include "daemon/front/http_answer.h"
 #include "daemon/front/lease.h"
+#include "daemon/front/no_creds.h"
+#include "daemon/front/persist.h"
 #include "daemon/front/profiles.h"
 #include "daemon/front/roles.h"
 #include "daemon/front/session.h"
@@ -20,10 +22,9 @@
 
 #define ROUTES_MAX 64 /* profile names remembered; more are looked up each time */
 #define ROUTE_FRESH_USEC                                                                           \
-        USEC_PER_SEC          /* then the AWS files and the creds' life are looked at again */
-#define FAILURE_FRESH_SEC 300 /* an older failure is history: the session is just locked */
-#define BAD_TOKENS_USEC   (60 * USEC_PER_SEC)
-#define TOKEN_NAME        "default" /* of the one client token that there is */
+        USEC_PER_SEC /* then the AWS files and the creds' life are looked at again */
+#define BAD_TOKENS_USEC (60 * USEC_PER_SEC)
+#define TOKEN_NAME      "default" /* of the one client token that there is */
 
 /* A name that had credentials when last looked at. */
 struct route {
@@ -49,19 +50,15 @@ struct endpoint {
         unsigned n_bad_tokens;
 };
 
-/* What a request without credentials hears. */
+/* What a request without credentials hears, where no attempt has failed: failure.h has the others. */
 struct excuse {
         unsigned status;
         const char *code;
         const char *message;
 };
-static const struct excuse locked = {403, "MfadLocked", "locked, run: mfactl unlock"};
-static const struct excuse sealed = {403, "MfadLocked", "the vault is sealed, run: mfactl unlock"};
-static const struct excuse no_vault = {403, "MfadLocked",
-                                       "there is no vault yet, run: mfactl init"};
-static const struct excuse expired = {403, "MfadMfaRequired",
-                                      "the session has expired, run: mfactl unlock"};
-static const struct excuse pending = {503, "MfadPending", "unlocking, try again in a moment"};
+static const struct excuse pending = {503, "MfadPending",
+                                      "a call to AWS is under way, try again in a moment"};
+static const struct excuse restoring = {503, "MfadPending", NO_CREDS_RESTORING};
 static const struct excuse unknown = {400, "MfadUnknownProfile",
                                       "no such profile, run: mfactl profiles"};
 static const struct excuse bad_arn = {
@@ -204,26 +201,13 @@ static int answer_creds(struct endpoint *e, const struct question *q, const stru
         return queue_creds(e, q->request, q->connection, answer, q->profile, lease);
 }
 
-static const struct excuse *vault_excuse(const struct endpoint *e) {
-        if (!signer_client_is_connected(e->parts.signer))
-                return &locked; /* nothing is known about the vault */
-        switch (signer_client_vault(e->parts.signer)) {
-        case VAULT_NONE: return &no_vault;
-        case VAULT_SEALED: return &sealed;
-        case VAULT_OPEN: return &locked;
-        }
-        abort();
+/* What was unlocked before a restart may come back in a moment. */
+static int answer_restoring(struct endpoint *e, const struct question *q) {
+        return hold(e, q, e->parts.persist) ? -EINPROGRESS : queue_excuse(e, q, &restoring);
 }
 
-/* The last attempt's failure, when it says more than that the session is locked. */
-static const struct failure *recent_failure(const struct session *session) {
-        const struct failure *f = session_failure(session);
-
-        if (!f || clock_wall_sec() - f->at_wall_sec > FAILURE_FRESH_SEC)
-                return NULL;
-        if (f->reason == FAILURE_SEALED || f->reason == FAILURE_NO_VAULT)
-                return NULL; /* that may have changed since; vault_excuse() knows */
-        return f;
+void endpoint_restored(struct endpoint *e) {
+        endpoint_hold_resume(&e->for_creds, e->parts.persist);
 }
 
 static int answer_failure(struct endpoint *e, const struct question *q, const struct failure *f) {
@@ -236,16 +220,14 @@ static int answer_failure(struct endpoint *e, const struct question *q, const st
 /* @session, NULL when there never was one, has no credentials to give. */
 static int answer_without_session(struct endpoint *e, const struct question *q,
                                   const struct session *session) {
-        const struct failure *f;
+        struct failure why;
 
-        if (!session)
-                return queue_excuse(e, q, vault_excuse(e));
-        if (session_is_busy(session))
+        if (session && session_is_busy(session))
                 return hold(e, q, session) ? -EINPROGRESS : queue_excuse(e, q, &pending);
-        f = recent_failure(session);
-        if (f)
-                return answer_failure(e, q, f);
-        return queue_excuse(e, q, session_has_expired(session) ? &expired : vault_excuse(e));
+        if (persist_is_restoring(e->parts.persist))
+                return answer_restoring(e, q);
+        no_creds_explain(session, e->parts.signer, &why);
+        return answer_failure(e, q, &why);
 }
 
 static int answer_session(struct endpoint *e, const struct question *q,
@@ -309,14 +291,17 @@ static const struct session *session_of_closed_vault(const struct endpoint *e, c
 
 static int answer_unknown(struct endpoint *e, struct question *q) {
         const struct session *session = q->is_arn ? NULL : session_of_closed_vault(e, q->name);
-        const struct excuse *x = vault_excuse(e);
+        struct failure why;
 
         if (session) {
                 q->profile = session_name(session);
                 return answer_creds(e, q, session_lease(session));
         }
-        if (x == &sealed || (x == &no_vault && !*q->name))
-                return queue_excuse(e, q, x);
+        if (persist_is_restoring(e->parts.persist))
+                return answer_restoring(e, q);
+        no_creds_explain(NULL, e->parts.signer, &why);
+        if (why.reason == FAILURE_SEALED || (why.reason == FAILURE_NO_VAULT && !*q->name))
+                return answer_failure(e, q, &why);
         return queue_excuse(e, q, *q->name ? &unknown : &no_default);
 }
 
@@ -404,6 +389,7 @@ static int answer_health(struct endpoint *e, struct MHD_Connection *connection) 
         _cleanup_(http_answer_freep) struct MHD_Response *answer = NULL;
         _cleanup_(buf_clear) struct buf body = BUF_INIT(ECS_ERROR_MAX);
         enum session_state best = SESSION_LOCKED;
+        struct failure why;
         const struct session *s;
         const char *name;
         int r;
@@ -411,8 +397,9 @@ static int answer_health(struct endpoint *e, struct MHD_Connection *connection) 
         for (size_t i = 0; (s = sessions_at(e->parts.sessions, i)); i++)
                 if (ranks[session_state(s)] > ranks[best])
                         best = session_state(s);
-        name = best == SESSION_LOCKED && vault_excuse(e) == &sealed ? "sealed"
-                                                                    : session_state_name(best);
+        no_creds_explain(NULL, e->parts.signer, &why);
+        name = best == SESSION_LOCKED && why.reason == FAILURE_SEALED ? "sealed"
+                                                                      : session_state_name(best);
         r = buf_printf(&body, "{\"state\":\"%s\"}", name);
         if (r < 0)
                 return r;

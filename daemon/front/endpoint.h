@@ -1,6 +1,7 @@
 /* endpoint.h - what a legal request is answered: tokens, profiles, sessions, and who has to wait.
  * Owns:  the answers that are ready, and the requests that are held.
- * Calls: session.h, roles.h, profiles.h, tokens.h, signer_client.h, endpoint_hold.h, endpoint_ready.h, audit.h.
+ * Calls: session.h, roles.h, profiles.h, tokens.h, signer_client.h, persist.h, endpoint_hold.h, endpoint_ready.h,
+ *        audit.h.
  * Limit: ENDPOINT_HOLD_MSEC for a request that waits for a call in flight, ENDPOINT_HELD_MAX of them;
  *        ENDPOINT_BAD_TOKENS_MAX a minute, then ENDPOINT_BAD_TOKEN_MSEC of delay for each. */
 #pragma once
@@ -16,6 +17,7 @@
 struct MHD_Connection;
 struct audit;
 struct endpoint;
+struct persist;
 struct profiles;
 struct roles;
 struct sessions;
@@ -29,6 +31,7 @@ struct endpoint_parts {
         struct profiles *profiles;
         struct tokens *tokens;
         struct signer_client *signer;
+        struct persist *persist;
         struct audit *audit; /* NULL for none */
 };
 int endpoint_new(sd_event *event, const struct endpoint_parts *parts, struct endpoint **ret);
@@ -48,5 +51,7 @@ int endpoint_answer(struct endpoint *e, struct endpoint_request *request,
 /* Answers @request with the fixed text of @refusal. Returns 0 or a negative errno as above. */
 int endpoint_refuse(struct endpoint *e, const struct endpoint_request *request,
                     struct MHD_Connection *connection, enum http_refusal refusal);
+/* persist_is_restoring() is over: who waited for that is answered as things stand. */
+void endpoint_restored(struct endpoint *e);
 /* From now on nothing is held; what is held is resumed and answered as things stand. */
 void endpoint_answer_held(struct endpoint *e);

@@ -1,4 +1,5 @@
 #include "daemon/front/failure.h"
+#include "common/aws_config_limits.h"
 #include "common/clock.h"
 #include "common/macros.h"
 
@@ -37,10 +38,13 @@ static const struct failure_row rows[_FAILURE_MAX] = {
                                   "AWS cannot check the code with this MFA device"},
         [FAILURE_KEY_REFUSED] = {"key_refused", CONTROL "KeyRefused", 403, "MfadKeyRefused",
                                  "AWS refused the access key: deleted or inactive"},
+        [FAILURE_TEMPORARY_KEY] = {"temporary_key", CONTROL "TemporaryKey", 403, "MfadTemporaryKey",
+                                   "the vault's key is a temporary one, and mfad needs a "
+                                   "long-term one (AKIA...)"},
         [FAILURE_WRONG_SECRET] = {"wrong_secret", CONTROL "WrongSecret", 403, "MfadWrongSecret",
                                   "AWS refused the signature: not the right secret for this key"},
         [FAILURE_EXPIRED] = {"expired", CONTROL "Expired", 403, "MfadMfaRequired",
-                             "the session has ended"},
+                             "the session has expired"},
         [FAILURE_CLOCK_WRONG] = {"clock_wrong", CONTROL "ClockWrong", 403, "MfadClockWrong",
                                  "this machine's clock is wrong"},
         [FAILURE_THROTTLED] = {"throttled", CONTROL "Throttled", 400, "MfadUpstreamBusy",
@@ -103,6 +107,7 @@ static const char *const advices[_FAILURE_MAX][_CALL_KIND_MAX] = {
         [FAILURE_KEY_REFUSED] = {"Check it in the IAM console, then run: mfactl key import",
                                  [CALL_ROLE] = "A session ends with its key: check that one in "
                                                "the IAM console"},
+        [FAILURE_TEMPORARY_KEY] = {"Replace it, run: mfactl key remove, then mfactl key add"},
         [FAILURE_WRONG_SECRET] = {"Import it again, run: mfactl key import",
                                   [CALL_ROLE] = "See whether a proxy or endpoint_url changes "
                                                 "what is sent"},
@@ -164,12 +169,20 @@ bool failure_is_refused_code(enum failure_reason reason) {
         return reason == FAILURE_WRONG_CODE || reason == FAILURE_WRONG_SERIAL;
 }
 
-/* AWS's texts end in full stops and blanks; ours continue after them. */
-static void put_detail(char *out, size_t size, const char *detail) {
+/* Returns the length. */
+static size_t put_printable(char *out, size_t size, const char *text) {
         size_t n = 0;
 
-        for (; detail[n] && n + 1 < size; n++)
-                out[n] = detail[n] < 0x20 || detail[n] >= 0x7f ? '?' : detail[n];
+        for (; text[n] && n + 1 < size; n++)
+                out[n] = text[n] < 0x20 || text[n] >= 0x7f ? '?' : text[n];
+        out[n] = '\0';
+        return n;
+}
+
+/* AWS's texts end in full stops and blanks; ours continue after them. */
+static void put_detail(char *out, size_t size, const char *detail) {
+        size_t n = put_printable(out, size, detail);
+
         while (n > 0 && (out[n - 1] == ' ' || out[n - 1] == '.'))
                 n--;
         out[n] = '\0';
@@ -186,6 +199,8 @@ static void set(struct failure *ret, enum failure_reason reason, const char *det
         ret->since_wall_sec = ret->at_wall_sec;
         (void)snprintf(ret->message, sizeof(ret->message), "%s%s%s. %s", row(reason)->what,
                        *text ? ": " : "", text, advice);
+        ret->detail_len = strlen(text);
+        ret->detail_at = strlen(row(reason)->what) + (*text ? strlen(": ") : 0);
 }
 
 void failure_set(struct failure *ret, enum failure_reason reason, const char *detail) {
@@ -198,6 +213,25 @@ void failure_set_wait(struct failure *ret, enum failure_reason reason, uint32_t 
         (void)snprintf(detail, sizeof(detail), "wait %" PRIu32 " s", wait_sec);
         failure_set(ret, reason, detail);
         ret->wait_sec = wait_sec;
+}
+
+void failure_set_of_source(struct failure *ret, const struct failure *source, const char *name) {
+        char printable[PROFILE_NAME_MAX + 1], message[FAILURE_TEXT_MAX];
+        size_t len = strlen(source->message), room = sizeof(message) - 1 - len;
+        size_t prefix_len, excess, keep;
+
+        (void)put_printable(printable, sizeof(printable), name);
+        prefix_len = strlen("its source \"\": ") + strlen(printable);
+        excess = prefix_len > room ? prefix_len - room : 0;
+        *ret = *source;
+        if (excess > source->detail_len)
+                return; /* nothing is left to cut: the names of the nearer links stay */
+        keep = source->detail_at + source->detail_len - excess;
+        (void)snprintf(message, sizeof(message), "its source \"%s\": %.*s%s", printable, (int)keep,
+                       source->message, source->message + keep + excess);
+        strcpy(ret->message, message); /* as large */
+        ret->detail_at = prefix_len + source->detail_at;
+        ret->detail_len = source->detail_len - excess;
 }
 
 void failure_from_refusal(struct failure *ret, enum signer_refusal refusal) {
@@ -232,8 +266,7 @@ static const struct aws_error {
         {"AccessDenied", "MultiFactorAuthentication failed, must provide both",
          FAILURE_NO_MFA_SERIAL, NULL, NULL},
         {"AccessDenied", "MultiFactorAuthentication failed", FAILURE_WRONG_SERIAL, NULL, NULL},
-        {"AccessDenied", "with session credentials", FAILURE_KEY_REFUSED, NULL,
-         "This takes a long-term key (AKIA...), run: mfactl key import"},
+        {"AccessDenied", "with session credentials", FAILURE_TEMPORARY_KEY, "", NULL},
         /* AWS quotes the code */
         {"ValidationError", "tokenCode", FAILURE_WRONG_CODE, "AWS calls it malformed", NULL},
         {"ValidationError", "serialNumber", FAILURE_WRONG_SERIAL, NULL, NULL},

@@ -20,9 +20,10 @@ enum failure_reason {
         FAILURE_WRONG_CODE,
         FAILURE_CODE_USED,
         FAILURE_WRONG_SERIAL,
-        FAILURE_KEY_REFUSED,  /* AWS does not know it, or it is inactive */
-        FAILURE_WRONG_SECRET, /* the signature does not match */
-        FAILURE_EXPIRED,      /* AWS says that the session's credentials are over */
+        FAILURE_KEY_REFUSED,   /* AWS does not know it, or it is inactive */
+        FAILURE_TEMPORARY_KEY, /* the vault's key is of the kind that comes with a session token */
+        FAILURE_WRONG_SECRET,  /* the signature does not match */
+        FAILURE_EXPIRED,       /* AWS says that the session's credentials are over */
         FAILURE_CLOCK_WRONG,
         FAILURE_THROTTLED,
         FAILURE_DENIED,
@@ -47,6 +48,7 @@ struct failure {
         uint32_t wait_sec;              /* CODE_USED, MUST_WAIT */
         int64_t offset_sec;             /* CLOCK_WRONG: AWS's clock minus ours */
         char message[FAILURE_TEXT_MAX]; /* "mfad: ..." without the prefix; printable ASCII */
+        size_t detail_at, detail_len;   /* the part of it that is mostly AWS's own text, if any */
 };
 
 /* "wrong_code": as the Varlink type Failure spells it. */
@@ -65,6 +67,10 @@ const char *failure_what(enum failure_reason reason);
 void failure_set(struct failure *ret, enum failure_reason reason, const char *detail);
 /* CODE_USED or MUST_WAIT, with the seconds in the sentence. */
 void failure_set_wait(struct failure *ret, enum failure_reason reason, uint32_t wait_sec);
+/* Of a role whose source, the profile @name, has failed with @source: the same, with "its source NAME" said
+ * first. Where that is too long the detail gives way, never what happened and what to do; after it the
+ * names: those of the links nearer to the fault stay. @ret may be @source. */
+void failure_set_of_source(struct failure *ret, const struct failure *source, const char *name);
 
 /* Why mfad-signer said no. */
 void failure_from_refusal(struct failure *ret, enum signer_refusal refusal);

@@ -160,10 +160,15 @@ static bool is_key(const struct profiles *p, const char *name, const struct aws_
                text_is_key_name(name);
 }
 
+/* A [default] that is neither a key nor a role, such as one that only sets a region for all programs, is
+ * nothing to buy credentials with: then the only key is meant. */
 static const char *default_name(const struct profiles *p) {
+        const struct aws_profile *profile;
+
         if (*p->config->default_profile)
                 return p->config->default_profile;
-        if (!has_key(p, "default") && !find(p, "default") && p->n_keys == 1)
+        profile = find(p, "default");
+        if (!has_key(p, "default") && !(profile && profile->is_role) && p->n_keys == 1)
                 return p->keys[0];
         return "default";
 }
@@ -174,19 +179,24 @@ static enum profile_kind unusable(struct profile_view *v, const char *problem) {
         return v->kind;
 }
 
-/* A profile that is called from the credentials of another one calls where those were bought, unless it
- * says otherwise. */
-static void inherit(struct aws_profile *to, const struct aws_profile *from) {
+/* Does @p leave it to its source whether it calls AWS or an endpoint of somebody's own? */
+static bool is_open_where(const struct aws_profile *p) {
+        return !p->where.ignores_urls && !p->where.use_fips && !p->where.use_dualstack;
+}
+
+/* A role calls where the credentials that assume it were bought, unless it says otherwise: another
+ * partition, or a private STS, knows nothing of them. @with_urls: also at which endpoint. */
+static void inherit(struct aws_profile *to, const struct aws_profile *from, bool with_urls) {
         const struct {
                 const char **to;
                 const char *from;
         } fields[] = {
                 {&to->where.region, from->where.region},
-                {&to->where.sts_url, from->where.sts_url},
-                {&to->where.iam_url, from->where.iam_url},
-                {&to->where.signin_url, from->where.signin_url},
                 {&to->ca_bundle, from->ca_bundle},
                 {&to->proxy, from->proxy},
+                {&to->where.sts_url, with_urls ? from->where.sts_url : ""},
+                {&to->where.iam_url, with_urls ? from->where.iam_url : ""},
+                {&to->where.signin_url, with_urls ? from->where.signin_url : ""},
         };
 
         for (size_t i = 0; i < ELEMENTSOF(fields); i++)
@@ -228,11 +238,19 @@ static enum profile_kind no_source(struct profile_view *v, const struct aws_prof
         return v->kind;
 }
 
-static enum profile_kind bad_link(struct profile_view *v, const struct aws_profile *link) {
+static enum profile_kind bad_link(struct profile_view *v, const struct aws_profile *link,
+                                  const char *problem) {
         (void)snprintf(v->problem, sizeof(v->problem), "its source \"%s\": %s", link->name,
-                       link->problem);
+                       problem);
         v->kind = PROFILE_UNUSABLE;
         return v->kind;
+}
+
+/* What a profile says about where to call may contradict itself. */
+static bool is_somewhere(const struct aws_profile *p, const char **ret_why) {
+        struct aws_endpoint endpoint;
+
+        return aws_endpoint_find(AWS_STS, &p->where, &endpoint, ret_why) >= 0;
 }
 
 /* A session has a name, too: that of its key, or of the role that a code is spent on. */
@@ -254,12 +272,15 @@ static enum profile_kind follow(const struct profiles *p, const struct aws_profi
                                 struct profile_view *v) {
         size_t left = aws_config_n_profiles(p->aws) + 1;
         const struct aws_profile *at = role;
+        const char *why = "";
+        bool with_urls = true;
 
         while (left-- > 0) {
                 const struct aws_profile *source = find(p, at->source_profile);
 
+                with_urls = with_urls && is_open_where(at);
                 if (source)
-                        inherit(&v->profile, source);
+                        inherit(&v->profile, source, with_urls);
                 /* as in botocore, a source with a key of its own is that key, role_arn or not */
                 if (at->is_direct_mfa && !may_have_session(p, at))
                         return unusable(v,
@@ -278,7 +299,9 @@ static enum profile_kind follow(const struct profiles *p, const struct aws_profi
                 if (!source || !source->is_role)
                         return no_source(v, at, source != NULL);
                 if (*source->problem)
-                        return bad_link(v, source);
+                        return bad_link(v, source, source->problem);
+                if (!is_somewhere(source, &why))
+                        return bad_link(v, source, why);
                 if (at == role && !source->is_direct_mfa)
                         v->source = source->name;
                 at = source;
@@ -286,14 +309,10 @@ static enum profile_kind follow(const struct profiles *p, const struct aws_profi
         return cycle(p, at, v);
 }
 
-/* What it says about where to call may contradict itself. */
 static enum profile_kind check_where(struct profile_view *v) {
-        struct aws_endpoint endpoint;
         const char *why = "";
 
-        if (aws_endpoint_find(AWS_STS, &v->profile.where, &endpoint, &why) < 0)
-                return unusable(v, why);
-        return v->kind;
+        return is_somewhere(&v->profile, &why) ? v->kind : unusable(v, why);
 }
 
 static enum profile_kind resolve_role(const struct profiles *p, const struct aws_profile *role,

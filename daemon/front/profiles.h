@@ -43,7 +43,7 @@ struct profiles *profiles_free(struct profiles *p);
 DEFINE_FREEP(struct profiles, profiles)
 
 /* Resolves @name; NULL or "" means the default profile: mfad.conf's `default_profile`, else "default"
- * when a key or a file has it, else the only key of the open vault. While the vault is sealed a
+ * when a key or a role has that name, else the only key of the open vault. While the vault is sealed a
  * profile without role_arn counts as a key's. */
 enum profile_kind profiles_resolve(struct profiles *p, const char *name, struct profile_view *ret);
 /* The role @arn, assumed from the session that the default profile starts from. @arn is legal and lent

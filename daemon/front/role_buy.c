@@ -73,10 +73,9 @@ static void fail_with(struct role *role, enum failure_reason reason, const char 
 
 /* The role that it is assumed from has failed. */
 static void fail_like(struct role *role, const struct role *source) {
-        struct failure f = *source->failure;
+        struct failure f;
 
-        (void)snprintf(f.message, sizeof(f.message), "its source \"%.128s\": %.300s", source->name,
-                       source->failure->message);
+        failure_set_of_source(&f, source->failure, source->name);
         fail(role, &f, source->refused_until_usec);
 }
 

@@ -51,6 +51,6 @@ int roles_watch(struct roles *r, roles_changed_fn fn, void *userdata);
 void roles_config_changed(struct roles *r);
 /* Does what is due. The timer calls it; so do tests that own the clock. */
 void roles_check_time(struct roles *r);
-/* The entries themselves, and where they are bought, for role_kept.h alone. */
+/* The entries themselves, and where they are bought: for role_kept.h, and for control_status.h, which only reads. */
 struct role_table *roles_table(struct roles *r);
 struct role_shop *roles_shop(struct roles *r);

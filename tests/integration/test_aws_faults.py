@@ -2,6 +2,7 @@
 import time
 
 import pytest
+from awssim.client import AwsSim
 from mfadtest import client
 from mfadtest.processes import wait_until
 
@@ -105,6 +106,26 @@ def test_clock_off_by_an_hour_is_named_then_survived(open_stack, offset):
     left = time.mktime(time.strptime(creds['Expiration'], '%Y-%m-%dT%H:%M:%SZ')) - time.timezone - time.time()
     assert abs(left - 12 * 3600) < 60
     assert 'clock' in open_stack.mfactl('status').out
+
+
+@pytest.mark.parametrize('scheme', ['http', 'https'])
+def test_the_clock_of_a_profiles_own_endpoint_is_its_own(make_stack, scheme):
+    stack = make_stack()
+    with AwsSim() as other:
+        where = {'endpoint_url': other.http_url} if scheme == 'http' else {
+            'endpoint_url': other.url, 'ca_bundle': other.ca_file}
+        stack.write_profiles({'local': {'role_arn': 'arn:aws:iam::123456789012:role/Dev',
+                                        'source_profile': 'default', **where}})
+        stack.start().unlocked()
+        other.options(clock_offset=20 * 3600)
+        # whatever the other one answers: what counts is that it was heard
+        assert stack.get_profile('local').status != 200
+        word = f'differs from that of "{where["endpoint_url"]}"'
+        wait_until(lambda: word in stack.front.log(), what="the other one's answer")
+        assert stack.status()['clock_offset_seconds'] == 0
+        stack.simulator.options(clock_offset=30)
+        stack.unlock(stack.simulator.totp())
+        assert stack.posts()[-1]['outcome'] == 'ok'
 
 
 def test_an_answer_with_terminal_escapes_is_printed_harmlessly(open_stack):

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """Our reading of AWS configuration files against the installed botocore's, over a folder of odd files.
 
-Each file of tests/vectors/aws-config is read as INI, as a config file, as a credentials file, and beside every
-other one. What is meant to differ stands in docs/aws-config.md with its reason: each difference below names
+Each file of tests/vectors/aws-config is read as INI, as a config file, and as a credentials file, alone and beside
+every fifth of the others and a few with much in them. What is meant to differ stands in docs/aws-config.md with its reason: each difference below names
 its row there, and no row may be without its use here."""
 import configparser
 import glob
@@ -42,11 +42,13 @@ IN_EXPECTED = {
     '`~` in `ca_bundle`',
     '`NAME-long-term` beside `NAME`',
 }
-# And these no file in the folder can show; tests/unit or test_endpoints_botocore.py have them.
+# And these no file in the folder can show; tests/unit, test_endpoint_botocore.py or test_chains_botocore.py have them.
 ELSEWHERE = {
     'more than 4,096 profiles, 8,192 sections, 256 keys in a section, or 4 MiB',
     '`$VARIABLE` in the files\' own paths',
     'no `sts_regional_endpoints`',
+    'no `region` or `endpoint_url` in a role\'s profile',
+    'a circle of `source_profile` on which a profile has a key of its own',
 }
 
 # file: row, and what differs when it is the config file: "PROFILE.member", "names" for the list of profiles, or
@@ -189,7 +191,7 @@ def endpoints(of, config, full):
 
 def is_refused_role(full, name):
     """Whether botocore itself says that this role's profile is wrong. That its source is missing, or comes round to
-    it again, is not its own fault."""
+    it again, is not its own fault; see test_chains_botocore.py."""
     provider = botocore.credentials.AssumeRoleProvider(
         load_config=lambda: full, client_creator=None, cache={}, profile_name=name,
         credential_sourcer=botocore.credentials.CanonicalNameCredentialSourcer(

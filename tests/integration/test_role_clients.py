@@ -122,7 +122,7 @@ def at_the_simulator(self, service, *more, **options):  # Debian's botocore read
     return create_client(self, service, *more, **{'endpoint_url': sys.argv[1], **options})
 
 botocore.session.Session.create_client = at_the_simulator
-print(boto3.Session(profile_name='top').client('sts', endpoint_url=sys.argv[1]).get_caller_identity()['Arn'])
+print(boto3.Session(profile_name=sys.argv[2]).client('sts', endpoint_url=sys.argv[1]).get_caller_identity()['Arn'])
 """
 
 
@@ -131,10 +131,32 @@ def test_boto3_with_a_role_of_its_own_on_top_of_ours(stack):
     environment = {**own_config(stack, top={'role_arn': arn('Top'), 'credential_source': 'EcsContainer',
                                             'role_session_name': 'top'}),
                    **stack.mfactl_env('dev')}
-    done, _ = run([PYTHON, stack.write('program/top.py', ON_TOP), stack.simulator.http_url], environment)
+    done, _ = run([PYTHON, stack.write('program/top.py', ON_TOP), stack.simulator.http_url, 'top'], environment)
     assert done.stdout.strip() == f'arn:aws:sts::{ACCOUNT}:assumed-role/Top/top', done
     assert [(e['role'], e['credential']) for e in stack.posts('AssumeRole')] == [
         (arn('Dev'), 'session'), (arn('Top'), 'role')]
+
+
+def test_where_credential_process_may_stand(stack):
+    """In a key's profile of the same name; in a role's the SDK does not look at it, and assumes the role itself."""
+    ran = os.path.join(stack.folder, 'ran')
+
+    def process(name):
+        script = stack.write(f'program/{name}.sh', f'echo {name} >> {ran}\n'
+                             f'exec {stack.build.mfactl} creds --profile {name}\n')
+        return {'credential_process': f'/bin/sh {script}'}
+
+    environment = own_config(stack, **{'default': process('default'), 'dev': {**role('Dev'), **process('dev')},
+                                       'my-dev': process('dev')})
+    program = stack.write('program/any.py', ON_TOP)
+    for profile, who, processes in [('default', f'arn:aws:iam::{ACCOUNT}:user/', ['default']),
+                                    ('dev', f'arn:aws:sts::{ACCOUNT}:assumed-role/Dev/botocore-session-', ['default']),
+                                    ('my-dev', as_role('Dev'), ['dev'])]:
+        done, _ = run([PYTHON, program, stack.simulator.http_url, profile], environment)
+        assert done.stdout.startswith(who), (profile, done)
+        with open(ran) as f:
+            assert sorted(set(f.read().split())) == processes, profile
+        os.unlink(ran)
 
 
 def test_mfactl_exec_as_a_role(stack):

@@ -1,6 +1,7 @@
 """Role profiles: bought once, from the right source, with what the profile says; and when the files change."""
 import concurrent.futures
 import json
+import re
 import threading
 import time
 
@@ -259,6 +260,18 @@ def test_a_code_of_a_direct_role_is_never_sent_twice(make_roles):
     assert stack.get_profile('direct').status == 200, 'the old credentials were lost'
 
 
+def test_the_service_manager_hears_how_many_roles_there_are(stack):
+    def said():
+        stack.front.read_notify()
+        return stack.front.status
+
+    for name, roles in (('dev', '1 role'), ('prod', '2 roles')):
+        assert stack.get_profile(name).status == 200
+        wait_until(lambda text=roles: re.fullmatch(rf'unlocked until \d\d:\d\d, {text}', said()), what=roles)
+    assert stack.mfactl('lock').code == client.OK
+    wait_until(lambda: said() == 'locked', what='the lock')
+
+
 # files that change
 
 def wait_for(stack, condition, what):
@@ -271,6 +284,39 @@ def test_a_role_that_is_changed_is_bought_anew(stack):
     wait_for(stack, lambda p: p['dev']['role_arn'] == arn('Other'), 'the new file is read')
     assert who(stack, stack.get_profile('dev').json()).split('/')[1] == 'Other'
     assert assumed(stack) == ['Dev', 'Other']
+
+
+@pytest.mark.parametrize('restarts', [False, True])
+def test_a_direct_role_that_is_changed_needs_another_code(make_roles, restarts):
+    stack = make_roles({'direct': role('Direct', mfad_direct_mfa='true')}, unlocked=False)
+    code = stack.simulator.fresh_code()
+    stack.unlock(code, key='direct')
+    before = stack.get_profile('direct').json()
+    if restarts:
+        stack.front.terminate()
+    else:
+        stack.write_profiles({'direct': role('Direct', mfad_direct_mfa='true'), 'new': role('New')})
+        wait_for(stack, lambda p: 'new' in p, 'the new file is read')
+        assert stack.get_profile('direct').json() == before, 'a change elsewhere costs no code'
+    stack.write_profiles({'direct': role('Other', mfad_direct_mfa='true')})
+    if restarts:
+        stack.front.start()
+    else:
+        wait_for(stack, lambda p: p['direct']['role_arn'] == arn('Other'), 'the new file is read')
+    assert stack.get_profile('direct').code == 'MfadLocked'
+    assert stack.unlock_error(code, key='direct').name == 'CodeUsed', 'it has bought something else'
+    stack.simulator.options(clock_offset=30)
+    stack.unlock(stack.simulator.totp(), key='direct')
+    assert who(stack, stack.get_profile('direct').json()).split('/')[1] == 'Other'
+
+
+def test_a_direct_role_comes_back_after_a_restart(make_roles):
+    stack = make_roles({'direct': role('Direct', mfad_direct_mfa='true')}, unlocked=False)
+    stack.unlock(key='direct')
+    before = stack.get_profile('direct').json()
+    stack.front.terminate()
+    stack.front.start()
+    assert stack.get_profile('direct').json() == before
 
 
 def test_a_change_elsewhere_in_the_file_keeps_what_is_held(stack):
@@ -330,7 +376,8 @@ UNUSABLE = {
     'bad-policy': (role('P', mfad_session_policy='{"Statement"'), ['mfad_session_policy']),
     'bad-tags': (role('T', mfad_session_tags='Team'), ['mfad_session_tags']),
     'bad-name': (role('M', role_session_name='a b'), ['role_session_name']),
-    'bad-fips': (role('F', use_fips_endpoint='true'), ['FIPS']),
+    'bad-fips': (role('F', use_fips_endpoint='true', endpoint_url='https://sts.example'), ['FIPS']),
+    'on-bad-fips': (role('O', 'bad-fips'), ['its source "bad-fips"', 'FIPS']),
 }
 
 

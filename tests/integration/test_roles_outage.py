@@ -233,7 +233,8 @@ def test_who_has_none_hears_why(patient, kind):
     profile = patient.stack.profiles()['dev']
     assert (profile['state'], profile['failure']['reason']) == ('failing', reason)
     done = patient.stack.mfactl('creds', '--profile', 'dev')
-    assert done.code in (client.AWS, client.LOCKED) and done.err.strip(), done
+    assert done.code == (client.LOCKED if reason == 'expired' else client.AWS), done
+    assert ('mfactl unlock' in done.err) == (reason == 'expired'), 'no code helps'
     patient.end()
     assert patient.seconds_until_bought('dev', MINUTE) <= MINUTE
 

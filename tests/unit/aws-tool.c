@@ -200,7 +200,7 @@ static int config(const char *config_path, const char *credentials_path) {
 
         if (aws_config_load(config_path, credentials_path, true, &c, &error) < 0) {
                 json_decref(profiles);
-                print(json_pack("{s:s, s:i, s:s}", "file", error.file, "line", (int)error.line,
+                print(json_pack("{s:s, s:i, s:s?}", "file", error.file, "line", (int)error.line,
                                 "what", error.what));
                 return 0;
         }

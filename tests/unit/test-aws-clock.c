@@ -41,45 +41,83 @@ static bool has_file(void) {
 }
 
 static void test_right_clock(void **state _unused_) {
-        assert_int_equal(aws_clock_now_sec(c), WALL);
-        aws_clock_learn(c, WALL + 2);
-        assert_int_equal(aws_clock_now_sec(c), WALL);
-        aws_clock_learn(c, WALL - 2);
-        assert_int_equal(aws_clock_offset_sec(c), 0);
+        assert_int_equal(aws_clock_now_sec(c, ""), WALL);
+        aws_clock_learn(c, "", WALL + 2);
+        assert_int_equal(aws_clock_now_sec(c, ""), WALL);
+        aws_clock_learn(c, "", WALL - 2);
+        assert_int_equal(aws_clock_offset_sec(c, ""), 0);
         assert_false(has_file());
 }
 
 static void test_wrong_clock(void **state _unused_) {
-        aws_clock_learn(c, WALL + 3600);
-        assert_int_equal(aws_clock_now_sec(c), WALL + 3600);
-        assert_int_equal(aws_clock_offset_sec(c), 3600);
+        aws_clock_learn(c, "", WALL + 3600);
+        assert_int_equal(aws_clock_now_sec(c, ""), WALL + 3600);
+        assert_int_equal(aws_clock_offset_sec(c, ""), 3600);
         clock_advance(10 * USEC_PER_SEC);
-        assert_int_equal(aws_clock_now_sec(c), WALL + 3610);
+        assert_int_equal(aws_clock_now_sec(c, ""), WALL + 3610);
         /* set right meanwhile: no difference to AWS any more, and none in what we sign */
         clock_freeze(clock_boot_usec(), WALL + 3610);
-        assert_int_equal(aws_clock_now_sec(c), WALL + 3610);
-        assert_int_equal(aws_clock_offset_sec(c), 0);
-        aws_clock_learn(c, WALL + 3610);
+        assert_int_equal(aws_clock_now_sec(c, ""), WALL + 3610);
+        assert_int_equal(aws_clock_offset_sec(c, ""), 0);
+        aws_clock_learn(c, "", WALL + 3610);
         assert_false(has_file());
 }
 
+/* What a profile's own endpoint says matters to nobody else. */
+static void test_own_endpoints(void **state _unused_) {
+        char url[64];
+
+        aws_clock_learn(c, "http://127.0.0.1:4566", WALL + 72000);
+        assert_int_equal(aws_clock_offset_sec(c, "http://127.0.0.1:4566"), 72000);
+        assert_int_equal(aws_clock_now_sec(c, ""), WALL);
+        assert_int_equal(aws_clock_now_sec(c, "https://sts.example.com"), WALL);
+        assert_false(has_file());
+
+        /* who was not heard yet has AWS's time; who was, his own, also when that is right */
+        aws_clock_learn(c, "https://sts.example.com", WALL);
+        aws_clock_learn(c, "", WALL - 3600);
+        assert_true(has_file());
+        assert_int_equal(aws_clock_now_sec(c, "https://other.example.com"), WALL - 3600);
+        assert_int_equal(aws_clock_now_sec(c, "https://sts.example.com"), WALL);
+        assert_int_equal(aws_clock_now_sec(c, "http://127.0.0.1:4566"), WALL + 72000);
+
+        /* too many: those that were not heard for longest go */
+        for (unsigned i = 0; i < AWS_CLOCK_CUSTOM_MAX; i++) {
+                (void)snprintf(url, sizeof(url), "https://sts-%u.example.com", i);
+                aws_clock_learn(c, url, WALL + 100 + i);
+                aws_clock_learn(c, "https://sts-0.example.com", WALL + 50);
+        }
+        assert_int_equal(aws_clock_now_sec(c, "https://sts-0.example.com"), WALL + 50);
+        assert_int_equal(aws_clock_now_sec(c, url), WALL + 100 + AWS_CLOCK_CUSTOM_MAX - 1);
+        assert_int_equal(aws_clock_now_sec(c, "http://127.0.0.1:4566"), WALL - 3600);
+}
+
 static void test_restart_remembers(void **state _unused_) {
-        aws_clock_learn(c, WALL - 7200);
+        aws_clock_learn(c, "", WALL - 7200);
         assert_true(has_file());
         c = aws_clock_free(c);
         clock_advance(USEC_PER_SEC);
         assert_int_equal(aws_clock_new(dir_fd, &c), 0);
-        assert_int_equal(aws_clock_now_sec(c), WALL - 7199);
-        assert_int_equal(aws_clock_offset_sec(c), -7200);
+        assert_int_equal(aws_clock_now_sec(c, ""), WALL - 7199);
+        assert_int_equal(aws_clock_offset_sec(c, ""), -7200);
 }
 
 static void test_bounds(void **state _unused_) {
-        aws_clock_learn(c, WALL + 86400);
-        assert_int_equal(aws_clock_offset_sec(c), 86400);
-        aws_clock_learn(c, WALL + 86401); /* not believed */
-        assert_int_equal(aws_clock_offset_sec(c), 86400);
-        aws_clock_learn(c, WALL - 86401);
-        assert_int_equal(aws_clock_offset_sec(c), 86400);
+        aws_clock_learn(c, "", WALL + 86400);
+        assert_int_equal(aws_clock_offset_sec(c, ""), 86400);
+        aws_clock_learn(c, "", WALL + 86401); /* not believed, but told */
+        assert_int_equal(aws_clock_now_sec(c, ""), WALL + 86400);
+        assert_int_equal(aws_clock_offset_sec(c, ""), 86401);
+        aws_clock_learn(c, "", WALL - 86401);
+        assert_int_equal(aws_clock_now_sec(c, ""), WALL + 86400);
+        assert_int_equal(aws_clock_offset_sec(c, ""), -86401);
+        /* until the clock is set right, or AWS says something else */
+        clock_advance(10 * USEC_PER_SEC);
+        clock_freeze(clock_boot_usec(), WALL - 86391);
+        assert_int_equal(aws_clock_offset_sec(c, ""), 0);
+        aws_clock_learn(c, "", WALL - 86391);
+        assert_int_equal(aws_clock_now_sec(c, ""), WALL - 86391);
+        assert_int_equal(aws_clock_offset_sec(c, ""), 0);
 }
 
 static void test_unfit_files(void **state _unused_) {
@@ -93,7 +131,7 @@ static void test_unfit_files(void **state _unused_) {
                 (void)fd_close(fd);
                 c = aws_clock_free(c);
                 assert_int_equal(aws_clock_new(dir_fd, &c), 0);
-                assert_int_equal(aws_clock_offset_sec(c), 0);
+                assert_int_equal(aws_clock_offset_sec(c, ""), 0);
         }
 }
 
@@ -105,7 +143,7 @@ static void test_unfit_differences(void **state _unused_) {
         char boot[36];
         int fd;
 
-        aws_clock_learn(c, WALL - 7200);
+        aws_clock_learn(c, "", WALL - 7200);
         fd = openat(dir_fd, "clock", O_RDONLY | O_CLOEXEC);
         assert_int_equal(read(fd, boot, sizeof(boot)), sizeof(boot));
         (void)fd_close(fd);
@@ -116,7 +154,7 @@ static void test_unfit_differences(void **state _unused_) {
                 (void)fd_close(fd);
                 c = aws_clock_free(c);
                 assert_int_equal(aws_clock_new(dir_fd, &c), 0);
-                assert_int_equal(aws_clock_offset_sec(c), 0);
+                assert_int_equal(aws_clock_offset_sec(c, ""), 0);
         }
 }
 
@@ -124,8 +162,9 @@ static void test_unfit_differences(void **state _unused_) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                WORLD(test_right_clock), WORLD(test_wrong_clock), WORLD(test_restart_remembers),
-                WORLD(test_bounds),      WORLD(test_unfit_files), WORLD(test_unfit_differences),
+                WORLD(test_right_clock),       WORLD(test_own_endpoints), WORLD(test_wrong_clock),
+                WORLD(test_restart_remembers), WORLD(test_bounds),        WORLD(test_unfit_files),
+                WORLD(test_unfit_differences),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -38,13 +38,13 @@ static void test_excuses(void **state) {
         struct session *session;
 
         ask(s, "/", 403, "\"code\":\"MfadLocked\"");
-        ask(s, "/", 403, "mfad: locked, run: mfactl unlock");
+        ask(s, "/", 403, "mfad: locked. Run: mfactl unlock");
         fake_vault = VAULT_SEALED;
-        ask(s, "/", 403, "the vault is sealed, run: mfactl unlock");
+        ask(s, "/", 403, "the vault is sealed. Run: mfactl unlock");
         ask(s, "/profile/unknown", 403, "the vault is sealed");
         ask(s, "/healthz", 200, "{\"state\":\"sealed\"}");
         fake_vault = VAULT_NONE;
-        ask(s, "/", 403, "run: mfactl init");
+        ask(s, "/", 403, "there is no vault yet. Run: mfactl init");
         ask(s, "/profile/unknown", 400, "MfadUnknownProfile");
         fake_vault = VAULT_OPEN;
         ask(s, "/profile/unknown", 400, "MfadUnknownProfile");
@@ -153,18 +153,55 @@ static void test_held_in_vain(void **state) {
         ask(s, "/", 403, "mfad: no");
 }
 
+/* What was unlocked before a restart. */
+static void test_held_while_restoring(void **state) {
+        _cleanup_(client_freep) struct client *a = NULL, *b = NULL;
+        struct server *s = *state;
+
+        fake_is_restoring = true;
+        fake_is_connected = false;
+        fake_default_profile = NULL; /* which keys there are is not yet known */
+        a = client_new(s);
+        b = client_new(s);
+        client_get(a, s, "/");
+        client_get(b, s, "/profile/role");
+        run_for(s, 100);
+        client_take(a);
+        assert_int_equal(a->len, 0);
+        fake_is_restoring = false;
+        fake_is_connected = true;
+        fake_default_profile = "default";
+        fake_session_unlock(fake_session_add("default"), 0);
+        endpoint_restored(s->endpoint);
+        expect(s, a, 200, FAKE_SECRET);
+        expect(s, b, 403, "MfadLocked"); /* nothing came back for this one */
+}
+
+static void test_restoring_in_vain(void **state) {
+        struct server *s = *state;
+        uint64_t begin = clock_boot_usec(), took;
+
+        fake_is_restoring = true;
+        ask(s, "/", 503, "MfadPending");
+        took = (clock_boot_usec() - begin) / USEC_PER_MSEC;
+        assert_in_range(took, ENDPOINT_HOLD_MSEC, ENDPOINT_HOLD_MSEC + SOON_MSEC);
+        fake_is_restoring = false;
+        ask(s, "/", 403, "MfadLocked");
+}
+
 static void test_role(void **state) {
         _cleanup_(client_freep) struct client *c = NULL;
         struct server *s = *state;
 
         /* a code is needed first: what the session says */
-        ask(s, "/profile/role", 403, "locked, run: mfactl unlock");
+        ask(s, "/profile/role", 403, "locked. Run: mfactl unlock");
         fake_session_unlock(fake_session_add("default"), 0);
         fake_role.failure = &(struct failure){.reason = FAILURE_DENIED, .message = "AWS says no"};
         ask(s, "/profile/role", 403, "mfad: AWS says no");
         fake_role.failure = NULL;
         fake_role.is_wanted = true; /* it is being bought */
         ask(s, "/role-arn/arn:aws:iam::123456789012:role/a/b", 503, "MfadPending");
+        ask(s, "/profile/role", 503, "a call to AWS is under way, try again in a moment");
         c = client_new(s);
         client_get(c, s, "/profile/role~20x");
         run_for(s, 100);
@@ -275,11 +312,18 @@ static void test_date(void **state) {
 int main(void) {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
         const struct CMUnitTest tests[] = {
-                TEST(test_creds),        TEST(test_excuses),
-                TEST(test_closed_vault), TEST(test_held_then_unlocked),
-                TEST(test_held_in_vain), TEST(test_bad_tokens),
-                TEST(test_clock_is_set), TEST(test_date),
-                TEST(test_role),         TEST(test_spelling),
+                TEST(test_creds),
+                TEST(test_excuses),
+                TEST(test_closed_vault),
+                TEST(test_held_then_unlocked),
+                TEST(test_held_in_vain),
+                TEST(test_held_while_restoring),
+                TEST(test_restoring_in_vain),
+                TEST(test_bad_tokens),
+                TEST(test_clock_is_set),
+                TEST(test_date),
+                TEST(test_role),
+                TEST(test_spelling),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

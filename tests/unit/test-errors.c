@@ -92,6 +92,7 @@ static void test_codes(void **state) {
                 {"org.mfad.Control.Unreachable", EXIT_CODE_AWS},
                 {"org.mfad.Control.Denied", EXIT_CODE_AWS},
                 {"org.mfad.Control.KeyRefused", EXIT_CODE_AWS},
+                {"org.mfad.Control.TemporaryKey", EXIT_CODE_AWS},
                 {"org.mfad.Control.ClockWrong", EXIT_CODE_AWS},
                 {"org.mfad.Control.WrongSerial", EXIT_CODE_AWS},
                 {"org.mfad.Control.OutcomeUnknown", EXIT_CODE_AWS},

@@ -1,4 +1,5 @@
 /* test-failure.c - every reason has its row, and every error of AWS its reason. */
+#include "common/aws_config_limits.h"
 #include "common/clock.h"
 #include "common/macros.h"
 #include "common/varlink_text.h"
@@ -79,6 +80,7 @@ static void test_statuses_and_codes(void **state _unused_) {
                 {FAILURE_CODE_USED, 403, "MfadCodeUsed"},
                 {FAILURE_WRONG_SERIAL, 403, "MfadWrongSerial"},
                 {FAILURE_KEY_REFUSED, 403, "MfadKeyRefused"},
+                {FAILURE_TEMPORARY_KEY, 403, "MfadTemporaryKey"},
                 {FAILURE_WRONG_SECRET, 403, "MfadWrongSecret"},
                 {FAILURE_EXPIRED, 403, "MfadMfaRequired"},
                 {FAILURE_CLOCK_WRONG, 403, "MfadClockWrong"},
@@ -178,7 +180,7 @@ static const struct {
          "on resource: arn:aws:iam::210987654321:role/ops",
          FAILURE_DENIED},
         {FETCH_AWS_ERROR, true, 403, "AccessDenied",
-         "Cannot call GetSessionToken with session credentials", FAILURE_KEY_REFUSED},
+         "Cannot call GetSessionToken with session credentials", FAILURE_TEMPORARY_KEY},
         {FETCH_AWS_ERROR, true, 403, "InvalidClientTokenId",
          "The security token included in the request is invalid.", FAILURE_KEY_REFUSED},
         {FETCH_AWS_ERROR, true, 403, "SignatureDoesNotMatch",
@@ -372,9 +374,9 @@ static void test_advice_is_for_who_made_the_call(void **state _unused_) {
                 {403, "AccessDenied", "User: x is not authorized", AWS_OP_GET_SESSION_TOKEN, true,
                  "Ask whoever manages this AWS account"},
                 {403, "AccessDenied", "Cannot call GetSessionToken with session credentials",
-                 AWS_OP_GET_SESSION_TOKEN, true, "mfactl key import"},
+                 AWS_OP_GET_SESSION_TOKEN, true, "mfactl key add"},
                 {403, "AccessDenied", "Cannot call GetSessionToken with session credentials",
-                 AWS_OP_GET_SESSION_TOKEN, true, "long-term key"},
+                 AWS_OP_GET_SESSION_TOKEN, true, "a long-term one (AKIA...). Replace it"},
                 {403, "InvalidClientTokenId", "", AWS_OP_GET_SESSION_TOKEN, true,
                  "mfactl key import"},
                 {403, "InvalidClientTokenId", "", AWS_OP_ASSUME_ROLE, true, "mfactl key import"},
@@ -454,6 +456,58 @@ static void test_advice_survives_a_long_text(void **state _unused_) {
                 }
 }
 
+/* A chain of roles, the first of which AWS refuses at the length that its texts have. */
+static void test_chain_names_its_links_and_keeps_the_advice(void **state _unused_) {
+        static const char advice[] = ". Check the role's trust policy and that role_arn and "
+                                     "external_id are right";
+        static const char aws[] =
+                "User: arn:aws:sts::123456789012:assumed-role/a-role-with-a-long-name/"
+                "mfad-alice-laptop is not authorized to perform: sts:AssumeRole on resource: "
+                "arn:aws:iam::210987654321:role/engineering/another-role-with-a-long-name";
+        struct fetch_answer a = {.outcome = FETCH_AWS_ERROR, .was_sent = true, .http_status = 403};
+        char name[PROFILE_NAME_MAX + 1];
+        struct failure first, f;
+
+        strcpy(a.aws_code, "AccessDenied");
+        strcpy(a.text, aws);
+        assert_true(failure_from_fetch(&first, &a, AWS_OP_ASSUME_ROLE, false, 0));
+        first.since_wall_sec -= 60;
+        f = first;
+        failure_set_of_source(&f, &f, "base");
+        failure_set_of_source(&f, &f, "middle");
+        failure_set_of_source(&f, &f, "b\xc3\xbcro\n");
+        assert_int_equal(strncmp(f.message,
+                                 "its source \"b??ro?\": its source \"middle\": its source "
+                                 "\"base\": AWS says no: HTTP 403 AccessDenied, User: ",
+                                 100),
+                         0);
+        assert_non_null(strstr(f.message, "another-role-with-a-")); /* there is room for it */
+        assert_string_equal(f.message + strlen(f.message) - strlen(advice), advice);
+        assert_int_equal(f.reason, FAILURE_DENIED);
+        assert_int_equal(f.at_wall_sec, first.at_wall_sec);
+        assert_int_equal(f.since_wall_sec, first.since_wall_sec);
+
+        /* AWS's text gives way to the longest names; where that is not enough the nearest stay */
+        memset(name, 'n', PROFILE_NAME_MAX);
+        name[PROFILE_NAME_MAX] = '\0';
+        f = first;
+        for (int i = 0; i < 5; i++) {
+                name[0] = (char)('1' + i);
+                failure_set_of_source(&f, &f, name);
+                assert_true(strlen(f.message) < sizeof(f.message));
+                assert_non_null(strstr(f.message, "its source \"1nnn"));
+                assert_non_null(strstr(f.message, "nnn\": AWS says no: "));
+                assert_string_equal(f.message + strlen(f.message) - strlen(advice), advice);
+        }
+        assert_int_equal(strncmp(f.message, "its source \"2nnn", 16), 0);
+
+        /* without anything of AWS's in it */
+        failure_set(&f, FAILURE_UNUSABLE, NULL);
+        failure_set_of_source(&f, &f, "base");
+        assert_string_equal(f.message, "its source \"base\": the profile cannot be used as it "
+                                       "stands. Correct it in ~/.aws/config");
+}
+
 static void test_refusals_of_the_signer(void **state _unused_) {
         static const enum failure_reason reasons[] = {
                 [SIGNER_REFUSED_NO_VAULT] = FAILURE_NO_VAULT,
@@ -490,6 +544,7 @@ int main(void) {
                 cmocka_unit_test(test_advice_is_for_who_made_the_call),
                 cmocka_unit_test(test_sign_in),
                 cmocka_unit_test(test_advice_survives_a_long_text),
+                cmocka_unit_test(test_chain_names_its_links_and_keeps_the_advice),
                 cmocka_unit_test(test_refusals_of_the_signer),
         };
 

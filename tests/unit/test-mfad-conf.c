@@ -93,6 +93,31 @@ static void expect_command(const char *command, const char *file, bool is_safe) 
         assert_int_equal(conf.is_command_safe, is_safe);
 }
 
+static void expect_port(unsigned port) {
+        struct mfad_conf conf;
+
+        assert_int_equal(mfad_conf_read(&places, &conf), 0);
+        assert_int_equal(conf.port, port);
+}
+
+static void test_port(void **state) {
+        static const char *const unfit[] = {
+                "", "0", "1023", "65536", "-1", "9912x", "99999999999999999999", "x"};
+        char text[64];
+
+        (void)state;
+        expect_port(0);
+        for (size_t i = 0; i < ELEMENTSOF(unfit); i++) {
+                (void)snprintf(text, sizeof(text), "[mfad]\nport = %s\n", unfit[i]);
+                put("mfad.conf", text);
+                expect_port(0);
+        }
+        put("mfad.conf", "[mfad]\nport = 1024\n");
+        expect_port(1024);
+        put("mfad.conf.d/1.conf", "[mfad]\nport = 65535\n");
+        expect_port(65535);
+}
+
 static void make_writable(const char *name, mode_t mode) {
         char path[PATH_LEN_MAX];
 
@@ -190,6 +215,7 @@ int main(void) {
                 TEST(test_nothing_is_said),
                 TEST(test_last_one_wins),
                 TEST(test_what_mfad_would_not_take),
+                TEST(test_port),
                 TEST(test_passphrase_command),
                 TEST(test_proxy),
                 TEST(test_write),

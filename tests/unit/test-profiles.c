@@ -122,11 +122,30 @@ static void test_default(void **state _unused_) {
         resolves(NULL, "more");
 }
 
-static void test_default_of_the_files_goes_before_the_only_key(void **state _unused_) {
+/* A [default] is meant when it is a role, or a key; one that only sets a region, as `aws configure` leaves
+ * it, stands in nobody's way. */
+static void test_default_of_the_files(void **state _unused_) {
+        static const char role[] = "[default]\nrole_arn = arn:aws:iam::123456789012:role/x\n"
+                                   "source_profile = only\n";
+        struct profile_view found;
+
         reload("[default]\nregion = eu-west-1\n");
+        resolves(NULL, "default"); /* sealed: it may be a key */
+        open_vault("only", NULL);
+        resolves(NULL, "only");
+        resolves("", "only");
+        is_unknown("default");
+        open_vault("only", "more");
+        is_unknown(NULL);
+        open_vault("default", "more");
         resolves(NULL, "default");
         open_vault("only", NULL);
-        is_unknown(NULL);
+        reload(role);
+        assert_int_equal(profiles_resolve(p, NULL, &found), PROFILE_ROLE);
+        assert_string_equal(found.profile.name, "default");
+        reload("[default]\nrole_arn = arn:aws:iam::123456789012:role/x\n");
+        assert_int_equal(profiles_resolve(p, NULL, &found),
+                         PROFILE_UNUSABLE); /* and not passed over */
 }
 
 /* A session is still served when the vault is sealed meanwhile. */
@@ -265,6 +284,56 @@ static void test_roles(void **state _unused_) {
         }
 }
 
+/* Where a role is bought that does not say it itself. */
+static void test_inherited_where(void **state _unused_) {
+        static const char text[] =
+                "[default]\nregion = eu-west-1\nca_bundle = /ca\nmfad_proxy = http://proxy:1\n"
+                "endpoint_url = https://sts.example\nmfad_signin_url = https://signin.example\n"
+                "[profile plain]\nrole_arn = arn:aws:iam::123456789012:role/x\n"
+                "source_profile = default\nuse_dualstack_endpoint = false\n"
+                "[profile own]\nrole_arn = arn:aws:iam::123456789012:role/x\n"
+                "source_profile = default\nendpoint_url = https://own.example\n"
+                "[profile on-own]\nrole_arn = arn:aws:iam::123456789012:role/x\n"
+                "source_profile = own\n"
+                "[profile ignores]\nrole_arn = arn:aws:iam::123456789012:role/x\n"
+                "source_profile = default\nignore_configured_endpoint_urls = true\n"
+                "[profile on-ignores]\nrole_arn = arn:aws:iam::123456789012:role/x\n"
+                "source_profile = ignores\n"
+                "[profile fips]\nrole_arn = arn:aws:iam::123456789012:role/x\n"
+                "source_profile = default\nuse_fips_endpoint = true\n"
+                "[profile on-fips]\nrole_arn = arn:aws:iam::123456789012:role/x\n"
+                "source_profile = fips\n"
+                "[profile dualstack]\nrole_arn = arn:aws:iam::123456789012:role/x\n"
+                "source_profile = default\nuse_dualstack_endpoint = true\n";
+        static const struct {
+                const char *name, *sts_url, *signin_url;
+        } rows[] = {
+                {"plain", "https://sts.example", "https://signin.example"},
+                {"own", "https://own.example", "https://signin.example"},
+                {"on-own", "https://own.example", "https://signin.example"},
+                /* what says itself that it calls AWS, and what is assumed from that */
+                {"ignores", "", ""},
+                {"on-ignores", "", ""},
+                {"fips", "", ""},
+                {"on-fips", "", ""},
+                {"dualstack", "", ""},
+        };
+
+        reload(text);
+        open_vault("default", NULL);
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                struct profile_view v;
+
+                assert_int_equal(profiles_resolve(p, rows[i].name, &v), PROFILE_ROLE);
+                assert_string_equal(v.profile.where.sts_url, rows[i].sts_url);
+                assert_string_equal(v.profile.where.iam_url, rows[i].sts_url);
+                assert_string_equal(v.profile.where.signin_url, rows[i].signin_url);
+                assert_string_equal(v.profile.where.region, "eu-west-1");
+                assert_string_equal(v.profile.ca_bundle, "/ca");
+                assert_string_equal(v.profile.proxy, "http://proxy:1");
+        }
+}
+
 static void test_unusable(void **state _unused_) {
         static const char text[] =
                 "[profile a]\nrole_arn = arn:aws:iam::123456789012:role/a\n"
@@ -289,6 +358,8 @@ static void test_unusable(void **state _unused_) {
                 "[profile fips]\nrole_arn = arn:aws:iam::123456789012:role/f\n"
                 "source_profile = default\nuse_fips_endpoint = true\n"
                 "endpoint_url = https://sts.example.com\n"
+                "[profile on-fips]\nrole_arn = arn:aws:iam::123456789012:role/of\n"
+                "source_profile = fips\n"
                 "[profile key]\nrole_arn = arn:aws:iam::123456789012:role/r\n"
                 "source_profile = default\nmfad_direct_mfa = true\n";
         static const struct {
@@ -304,6 +375,7 @@ static void test_unusable(void **state _unused_) {
                 {"on-ec2", "its source \"ec2\": "},
                 {"deep", "mfad_direct_mfa needs a source_profile that has a key"},
                 {"fips", "FIPS"},
+                {"on-fips", "its source \"fips\": FIPS"},
                 {"key", "mfad_direct_mfa needs a profile name that no key has"},
         };
 
@@ -393,12 +465,13 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 WORLD(test_names),
                 WORLD(test_default),
-                WORLD(test_default_of_the_files_goes_before_the_only_key),
+                WORLD(test_default_of_the_files),
                 WORLD(test_sealing_forgets_no_names),
                 WORLD(test_changed_files_are_read_again),
                 WORLD(test_replaced_and_linked_files_are_read_again),
                 WORLD(test_broken_file_keeps_what_was_read),
                 WORLD(test_roles),
+                WORLD(test_inherited_where),
                 WORLD(test_unusable),
                 WORLD(test_long_chain),
                 WORLD(test_mfa_serial),

@@ -71,6 +71,13 @@ static void test_session_names(void **state _unused_) {
 }
 
 /* Each of these alone makes it another role. */
+static void assert_another_mark(const struct profile_view *view, const struct role_mark *mark) {
+        struct role_mark other;
+
+        assert_int_equal(role_mark_make(view, &other), 0);
+        assert_memory_not_equal(mark, &other, sizeof(*mark));
+}
+
 static void test_marks(void **state _unused_) {
         struct profile_view v = {.session = "s", .key = "k", .source = ""}, w;
         struct role_mark mark, other;
@@ -91,6 +98,9 @@ static void test_marks(void **state _unused_) {
                 {&w.profile.session_tags},
                 {&w.profile.transitive_tags},
         };
+        bool *const flags[] = {&w.profile.where.use_fips, &w.profile.where.use_dualstack,
+                               &w.profile.where.use_global};
+        char *const names[] = {w.session, w.key};
 
         v.profile = (struct aws_profile){.where = aws_nowhere,
                                          .ca_bundle = "",
@@ -110,21 +120,21 @@ static void test_marks(void **state _unused_) {
         for (size_t i = 0; i < ELEMENTSOF(texts); i++) {
                 w = v;
                 *texts[i].text = "x";
-                assert_int_equal(role_mark_make(&w, &other), 0);
-                assert_memory_not_equal(&mark, &other, sizeof(mark));
+                assert_another_mark(&w, &mark);
         }
         w = v;
         w.profile.duration_sec = 900;
-        assert_int_equal(role_mark_make(&w, &other), 0);
-        assert_memory_not_equal(&mark, &other, sizeof(mark));
-        w = v;
-        w.profile.where.use_fips = true;
-        assert_int_equal(role_mark_make(&w, &other), 0);
-        assert_memory_not_equal(&mark, &other, sizeof(mark));
-        w = v;
-        strcpy(w.session, "t");
-        assert_int_equal(role_mark_make(&w, &other), 0);
-        assert_memory_not_equal(&mark, &other, sizeof(mark));
+        assert_another_mark(&w, &mark);
+        for (size_t i = 0; i < ELEMENTSOF(flags); i++) {
+                w = v;
+                *flags[i] = true;
+                assert_another_mark(&w, &mark);
+        }
+        for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+                w = v;
+                strcpy(names[i], "t");
+                assert_another_mark(&w, &mark);
+        }
 }
 
 static void test_accounts(void **state _unused_) {
