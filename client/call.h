@@ -6,10 +6,11 @@
 #include "client/errors.h"
 #include "client/link.h"
 
-#define CALL_SEC        30 /* a passphrase costs the signer a second, and more after wrong ones */
-#define CALL_AWS_SEC    60
-#define CONTROL(method) "org.mfad.Control." method
-#define VAULT(method)   "org.mfad.Vault." method
+#define CALL_SEC                 30 /* a passphrase costs the signer a second, and more after wrong ones */
+#define CALL_AWS_SEC             60
+#define CALL_CLOCK_CORRECTED_SEC (24 * 60 * 60) /* mfad corrects no more: mfad(8), CLOCKS */
+#define CONTROL(method)          "org.mfad.Control." method
+#define VAULT(method)            "org.mfad.Vault." method
 
 /* Connects to @socket, "control" or "vault". */
 enum exit_code call_open(const char *socket, struct link **ret);

@@ -32,3 +32,9 @@ int client_token_read(char path[PATH_LEN_MAX], struct buf *token) {
                        ? 0
                        : -EBADMSG;
 }
+
+const char *client_token_why_not(int r) {
+        return r == -EPERM     ? "others may read it"
+               : r == -EBADMSG ? "no SDK could send what stands in it"
+                               : strerror(-r);
+}

@@ -13,3 +13,5 @@ struct buf;
  * read the file or its folder; -EBADMSG for what no SDK could send, such as one with a newline; or another
  * negative errno. */
 int client_token_read(char path[PATH_LEN_MAX], struct buf *token);
+/* Such a failure in words. */
+const char *client_token_why_not(int r);

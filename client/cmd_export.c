@@ -58,9 +58,11 @@ static int take_creds(const json_t *json, struct creds **ret) {
 static enum exit_code name_default(struct link *control, json_t **ret_status,
                                    const char **ret_name) {
         enum exit_code code = call_run(control, CONTROL("GetStatus"), NULL, CALL_SEC, ret_status);
-        const char *key = code == EXIT_CODE_OK ? call_text(*ret_status, "default_key") : NULL;
+        const char *name = NULL;
 
-        *ret_name = key ? key : "default";
+        if (code == EXIT_CODE_OK)
+                name = call_text(*ret_status, "default_profile");
+        *ret_name = name ? name : "default";
         return code;
 }
 

@@ -4,6 +4,7 @@
 #include "client/duration.h"
 #include "client/layout.h"
 #include "client/tell.h"
+#include "client/units.h"
 #include "common/clock.h"
 
 #include <inttypes.h>
@@ -50,16 +51,17 @@ static void say_session(const json_t *session) {
 static void say_roles(const json_t *status) {
         const json_t *failing = json_object_get(status, "roles_failing");
         int64_t n_held = call_number(status, "roles_held", 0);
+        int64_t n_listed = (int64_t)json_array_size(failing);
+        int64_t n_failing = call_number(status, "roles_failing_total", n_listed);
         char text[128];
 
-        if (n_held <= 0 && json_array_size(failing) == 0)
+        if (n_held <= 0 && n_failing <= 0)
                 return;
         (void)snprintf(text, sizeof(text), "%" PRId64 " held", n_held);
-        if (json_array_size(failing) > 0)
-                (void)snprintf(text + strlen(text), sizeof(text) - strlen(text), ", %zu failing",
-                               json_array_size(failing));
-        say_line(OUTPUT_PLAIN, "roles", json_array_size(failing) > 0 ? OUTPUT_WARN : OUTPUT_PLAIN,
-                 text);
+        if (n_failing > 0)
+                (void)snprintf(text + strlen(text), sizeof(text) - strlen(text),
+                               ", %" PRId64 " failing", n_failing);
+        say_line(OUTPUT_PLAIN, "roles", n_failing > 0 ? OUTPUT_WARN : OUTPUT_PLAIN, text);
         for (size_t i = 0; i < json_array_size(failing); i++) {
                 const json_t *role = json_array_get(failing, i);
                 const char *name = call_text(role, "name");
@@ -67,24 +69,41 @@ static void say_roles(const json_t *status) {
                 say_line(OUTPUT_PLAIN, "", OUTPUT_STRONG, name ? name : "");
                 tell_failure(json_object_get(role, "failure"), layout_columns(), INDENT + 2);
         }
+        if (n_failing > n_listed) {
+                (void)snprintf(text, sizeof(text), "and %" PRId64 " more: mfactl profiles",
+                               n_failing - n_listed);
+                say_line(OUTPUT_PLAIN, "", OUTPUT_STRONG, text);
+        }
 }
 
 static void say_serving(const json_t *status) {
-        const char *key = call_text(status, "default_key"), *vault = call_text(status, "vault");
+        const char *name = call_text(status, "default_profile");
+        const char *vault = call_text(status, "vault");
         char text[512];
 
         say_line(OUTPUT_FAINT, "vault", OUTPUT_FAINT, vault ? vault : "");
         (void)snprintf(text, sizeof(text), "http://127.0.0.1:%" PRId64 "/%s%.200s%s",
-                       call_number(status, "http_port", 0), key ? " as \"" : "", key ? key : "",
-                       key ? "\"" : "");
+                       call_number(status, "http_port", 0), name ? " as \"" : "", name ? name : "",
+                       name ? "\"" : "");
         say_line(OUTPUT_FAINT, "serving", OUTPUT_FAINT, text);
+}
+
+/* @offset: AWS's clock minus ours. */
+static void say_clock(int64_t offset) {
+        int64_t off = offset > 0 ? offset : -offset;
+        char text[128];
+
+        (void)snprintf(text, sizeof(text), "%" PRId64 " s %s AWS's; %s", off,
+                       offset > 0 ? "behind" : "ahead of",
+                       off <= CALL_CLOCK_CORRECTED_SEC ? "mfad allows for it"
+                                                       : "set it, that is too much to correct for");
+        say_line(OUTPUT_PLAIN, "clock", OUTPUT_WARN, text);
 }
 
 static void say_notes(const json_t *status) {
         const json_t *notices = json_object_get(status, "notices");
         int64_t offset = call_number(status, "clock_offset_seconds", 0);
         const char *memory = call_text(status, "memory");
-        char text[128];
 
         for (size_t i = 0; i < json_array_size(notices); i++) {
                 const char *notice = json_string_value(json_array_get(notices, i));
@@ -92,11 +111,8 @@ static void say_notes(const json_t *status) {
                 if (notice)
                         say_line(OUTPUT_PLAIN, "config", OUTPUT_WARN, notice);
         }
-        if (offset >= OFFSET_SEC_WORTH_SAYING || offset <= -OFFSET_SEC_WORTH_SAYING) {
-                (void)snprintf(text, sizeof(text), "%" PRId64 " s %s AWS's; mfad allows for it",
-                               offset > 0 ? offset : -offset, offset > 0 ? "behind" : "ahead of");
-                say_line(OUTPUT_PLAIN, "clock", OUTPUT_WARN, text);
-        }
+        if (offset >= OFFSET_SEC_WORTH_SAYING || offset <= -OFFSET_SEC_WORTH_SAYING)
+                say_clock(offset);
         if (is_state(memory, "plain"))
                 say_line(OUTPUT_PLAIN, "memory", OUTPUT_WARN,
                          "not locked (RLIMIT_MEMLOCK): secrets may reach the swap");
@@ -129,13 +145,16 @@ static void say_end(const json_t *status, char out[DURATION_TEXT_MAX]) {
 
 static void say_next(const json_t *status) {
         const char *state = call_text(status, "state"), *vault = call_text(status, "vault");
-        char text[128], clock[DURATION_TEXT_MAX];
+        char text[512], clock[DURATION_TEXT_MAX];
         const char *next = "mfactl unlock";
 
         if (is_state(vault, "none")) {
                 next = "mfactl init";
         } else if (is_state(vault, "unreachable") && !serves(state)) {
-                next = MFAD_LIBEXECDIR "/mfad-signer &   (mfad-signer does not answer)";
+                (void)snprintf(text, sizeof(text), "%s   (mfad-signer does not answer)",
+                               units_are_there() ? units_how_to_start()
+                                                 : MFAD_LIBEXECDIR "/mfad-signer &");
+                next = text;
         } else if (is_state(state, "unlocking")) {
                 next = "mfactl status --watch";
         } else if (is_state(state, "expiring")) {
@@ -198,7 +217,8 @@ static enum exit_code print(json_t *status, const struct args *args) {
         return output_close() < 0 ? EXIT_CODE_FAILURE : EXIT_CODE_OK;
 }
 
-static enum exit_code watch(struct link *control, const struct args *args) {
+/* Goes on until the connection ends. Returns a code, or -ECONNRESET when mfad has gone. */
+static int follow(struct link *control, const struct args *args) {
         json_auto_t *status = NULL;
         char error[LINK_ERROR_MAX];
         bool continues = false;
@@ -208,16 +228,32 @@ static enum exit_code watch(struct link *control, const struct args *args) {
         for (;;) {
                 enum exit_code code;
 
+                if (r == -ECONNRESET)
+                        return r;
                 if (r < 0)
-                        return errors_link("control", r);
+                        return (int)errors_link("control", r);
                 if (r > 0)
-                        return errors_service(error, status);
+                        return (int)errors_service(error, status);
                 code = print(status, args);
                 if (code != EXIT_CODE_OK || !continues)
-                        return code;
+                        return (int)code;
                 json_decref(status);
                 status = NULL;
                 r = link_next(control, error, &status, &continues);
+        }
+}
+
+/* Across a lock or a restart of mfad, too. */
+static enum exit_code watch(struct link **control, const struct args *args) {
+        for (;;) {
+                int r = follow(*control, args);
+
+                if (r != -ECONNRESET)
+                        return (enum exit_code)r;
+                *control = link_free(*control);
+                r = link_open_again("control", control);
+                if (r < 0)
+                        return errors_link("control", r);
         }
 }
 
@@ -232,7 +268,7 @@ enum exit_code cmd_status(const struct args *args) {
         if (code != EXIT_CODE_OK)
                 return code;
         if (args->is_set[ARGS_WATCH])
-                return watch(control, args);
+                return watch(&control, args);
         code = call_run(control, CONTROL("GetStatus"), NULL, CALL_SEC, &status);
         if (code == EXIT_CODE_OK)
                 code = print(status, args);

@@ -160,36 +160,41 @@ static bool needs_no_code(struct link *control, const char *key) {
         return false;
 }
 
-/* Does a key answer when none is named? mfad hears of an opened vault by its own way, a moment later than
- * we do: a "no" is asked for twice. */
-static bool has_default_key(struct link *control) {
-        struct timespec moment = {.tv_nsec = 50 * 1000000L};
-        bool has = false;
+/* Without a terminal nobody can be asked, and a code that names no key is of no use. */
+static enum exit_code no_default(const json_t *keys) {
+        char names[512] = "";
 
-        for (unsigned tries = 0; tries < 2 && !has; tries++) {
-                char error[LINK_ERROR_MAX];
-                json_auto_t *status = NULL;
+        for (size_t k = 0; k < json_array_size(keys); k++) {
+                const char *name = call_text(json_array_get(keys, k), "name");
+                size_t len = strlen(names);
 
-                if (tries > 0)
-                        (void)nanosleep(&moment, NULL);
-                /* mfad says with the next call what is wrong with it */
-                if (link_call(control, CONTROL("GetStatus"), NULL, CALL_SEC, error, &status) != 0)
-                        return true;
-                has = call_text(status, "default_key");
+                (void)snprintf(names + len, sizeof(names) - len, "%s%s", len > 0 ? ", " : "",
+                               name ? name : ""); /* as many as fit */
         }
-        return has;
+        output_error("there is no default profile, so it is not clear which key is meant");
+        output_hint("run: mfactl unlock --key NAME   (one of: %s)", names);
+        return EXIT_CODE_USAGE;
 }
 
 /* Which key, when several could be meant: before the code, as each key has its own device. @ret is lent from
  * @vault; NULL leaves it to mfad. */
 static enum exit_code choose_key(struct link *control, const json_t *vault, const char **ret) {
         const json_t *keys = json_object_get(vault, "keys");
+        json_auto_t *status = settled_status(control);
         size_t n = json_array_size(keys);
         char answer[16], question[64];
 
         *ret = NULL;
-        if (n < 2 || !prompt_is_possible() || has_default_key(control))
-                return EXIT_CODE_OK;
+        if (!status || n == 0 || call_text(status, "default_key"))
+                return EXIT_CODE_OK; /* what is wrong otherwise mfad says with the next call */
+        if (call_text(status, "default_profile")) {
+                output_error("the default profile \"%s\" cannot be used as it stands",
+                             call_text(status, "default_profile"));
+                output_hint("run: mfactl profiles, or name a key: mfactl unlock --key NAME");
+                return EXIT_CODE_FAILURE;
+        }
+        if (n < 2 || !prompt_is_possible())
+                return no_default(keys);
         output_say(OUTPUT_PLAIN, "There is no default profile. Unlock which key?\n");
         for (size_t k = 0; k < n; k++) {
                 const char *name = call_text(json_array_get(keys, k), "name");
@@ -237,6 +242,7 @@ static enum exit_code send_code(struct link *control, const char *key, uint32_t 
         json_t *parameters = json_pack("{ss}", "code", c->text);
         char error[LINK_ERROR_MAX];
         enum exit_code code;
+        bool is_lost; /* what the code has bought */
 
         if (!parameters || (key && json_object_set_new(parameters, "key", json_string(key)) < 0) ||
             (duration_sec > 0 &&
@@ -250,8 +256,11 @@ static enum exit_code send_code(struct link *control, const char *key, uint32_t 
         output_progress_end();
         if (code == EXIT_CODE_OK)
                 return report(answer);
+        is_lost = error[0] ? strcmp(error, CONTROL("Locked")) == 0 : code == EXIT_CODE_NOT_RUNNING;
         if (error[0])
                 code = errors_service(error, answer);
+        if (is_lost)
+                output_hint("the code may be used up: wait for the next one");
         if (!key && strcmp(error, CONTROL("UnknownProfile")) == 0)
                 output_hint("the code was not used; to say which key is meant, give --key NAME");
         return code;

@@ -22,8 +22,9 @@ struct doctor {
         struct mfad_conf conf;
         struct link *control, *vault; /* NULL: there is no talking to it */
         json_t *status, *vault_status, *profiles;
-        uint16_t port;    /* 0: not known */
-        struct buf token; /* empty: not known */
+        bool has_aws_answered; /* so that its clock is known */
+        uint16_t port;         /* where mfad is, or will be */
+        struct buf token;      /* empty: not known */
         char token_path[PATH_LEN_MAX];
 };
 

@@ -134,7 +134,7 @@ static void judge_address(struct doctor *d, const char *address) {
                 return;
         }
         port = strtoul(address + head, &path, 10);
-        if (d->port != 0 && port != d->port)
+        if (d->status && port != d->port)
                 doctor_report_add(&d->report, DOCTOR_PROBLEM, check, ENV,
                                   "leads to port %lu, but mfad is at %u", port, d->port);
         else if (*path != '/')
@@ -277,7 +277,12 @@ void doctor_aws_files(struct doctor *d) {
         r = aws_config_load(files.config, files.credentials, false, &config, &error);
         if (r >= 0)
                 judge_keys(&d->report, &files, config);
-        else
+        else if (error.line > 0)
                 doctor_report_add(&d->report, DOCTOR_PROBLEM, "files", "edit it", "%s, line %u: %s",
-                                  error.file, error.line, error.what ? error.what : strerror(-r));
+                                  error.file, error.line, error.what);
+        else
+                doctor_report_add(&d->report, DOCTOR_PROBLEM, "files",
+                                  "make it a file that you may read; ls -lL shows what it is",
+                                  "cannot read %s: %s", error.file,
+                                  error.what ? error.what : strerror(-r));
 }

@@ -96,19 +96,45 @@ static bool has_serial(const json_t *key, const struct aws_config *config, const
         return call_text(key, "mfa_serial") || (profile && *profile->mfa_serial);
 }
 
-/* Asks AWS. Returns false when there is no point in asking for the next key. */
+/* Is it AWS that says so? */
+static bool is_from_aws(const char *error) {
+        static const char *const names[] = {
+                CONTROL("KeyRefused"), CONTROL("WrongSecret"),    CONTROL("Expired"),
+                CONTROL("Denied"),     CONTROL("RegionDisabled"), CONTROL("ClockWrong"),
+                CONTROL("Throttled"),  CONTROL("ServerError"),
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(names); i++)
+                if (is(error, names[i]))
+                        return true;
+        return false;
+}
+
+/* As link_call(). @progress: what is said meanwhile. */
+static int ask_aws(struct doctor *d, const char *progress, const char *method, json_t *parameters,
+                   char error[LINK_ERROR_MAX], json_t **ret) {
+        int r;
+
+        error[0] = '\0';
+        if (!d->report.is_quiet)
+                output_progress(progress);
+        r = link_call(d->control, method, parameters, CALL_AWS_SEC, error, ret);
+        if (!d->report.is_quiet)
+                output_progress_end();
+        if (r == 0 || (r > 0 && is_from_aws(error)))
+                d->has_aws_answered = true;
+        return r;
+}
+
+/* Returns false when there is no point in asking for the next key. */
 static bool test_key(struct doctor *d, const char *name) {
         json_auto_t *answer = NULL;
-        char error[LINK_ERROR_MAX] = "";
+        char error[LINK_ERROR_MAX];
         const char *message, *arn;
         int r;
 
-        if (!d->report.is_quiet)
-                output_progress("asking AWS whose key it is ...");
-        r = link_call(d->control, CONTROL("GetKeyIdentity"), json_pack("{ss}", "key", name),
-                      CALL_AWS_SEC, error, &answer);
-        if (!d->report.is_quiet)
-                output_progress_end();
+        r = ask_aws(d, "asking AWS whose key it is ...", CONTROL("GetKeyIdentity"),
+                    json_pack("{ss}", "key", name), error, &answer);
         arn = r == 0 ? call_text(answer, "user_arn") : NULL;
         message = r > 0 ? call_text(answer, "message") : NULL;
         if (r == 0)
@@ -179,71 +205,92 @@ void doctor_vault(struct doctor *d) {
                                   "sealed: what is in it was not looked at");
 }
 
-static void judge_session(struct doctor_report *r, const json_t *session) {
+/* What AWS does not take for the credentials' own sake; all else only kept it from being asked. */
+static bool is_refusal(const char *error) {
+        return is(error, CONTROL("KeyRefused")) || is(error, CONTROL("WrongSecret")) ||
+               is(error, CONTROL("Expired")) || is(error, CONTROL("Denied"));
+}
+
+static void say_failed_test(struct doctor_report *r, const char *key, const char *error,
+                            const char *why) {
+        const char *fix = is(error, CONTROL("Denied")) ? "ask whoever administers the AWS account"
+                          : strstr(why, "mfactl ")     ? NULL
+                                                       : UNLOCK;
+
+        if (is_refusal(error))
+                doctor_report_add(r, DOCTOR_PROBLEM, "session", fix, "%s: AWS does not take it: %s",
+                                  key, why);
+        else
+                doctor_report_add(r, DOCTOR_NOTE, "session", NULL,
+                                  "%s: AWS could not be asked about it: %s", key, why);
+}
+
+/* What AWS itself says to the session of @key. Returns false when there is no point in asking for the next one. */
+static bool test_session(struct doctor *d, const char *key) {
+        char error[LINK_ERROR_MAX];
+        json_auto_t *answer = NULL;
+        const char *message;
+        int r;
+
+        r = ask_aws(d, "asking AWS about the session ...", CONTROL("TestSession"),
+                    json_pack("{ss}", "profile", key), error, &answer);
+        message = r > 0 ? call_text(answer, "message") : NULL;
+        if (r != 0)
+                say_failed_test(&d->report, key, error,
+                                message ? message
+                                : r < 0 ? strerror(-r)
+                                        : error);
+        else if (json_is_false(json_object_get(answer, "may_ask_iam")))
+                doctor_report_add(
+                        &d->report, DOCTOR_NOTE, "session", NULL,
+                        "%s: AWS takes it, but the account denies it iam:ListMFADevices: it may "
+                        "be allowed little more than to assume roles",
+                        key);
+        else
+                doctor_report_add(&d->report, DOCTOR_OK, "session", NULL, "%s: AWS takes it: %s",
+                                  key, call_text(answer, "user_arn"));
+        return r >= 0 && !is(error, CONTROL("Unreachable"));
+}
+
+/* Returns whether it is unlocked. */
+static bool judge_session(struct doctor_report *r, const json_t *session) {
         const char *key = call_text(session, "key"), *state = call_text(session, "state");
         int64_t left = call_number(session, "seconds_left", -1);
         const json_t *failure = json_object_get(session, "failure");
+        bool is_unlocked = is(state, "unlocked") || is(state, "expiring");
         char until[TELL_UNTIL_MAX] = "";
 
         key = key ? key : "";
         if (left >= 0)
                 tell_until(left, until);
-        if (is(state, "unlocked") || is(state, "expiring"))
+        if (is_unlocked)
                 doctor_report_add(r, DOCTOR_OK, "session", NULL, "%s is unlocked until %s", key,
                                   until);
         else if (!json_is_object(failure))
                 doctor_report_add(r, DOCTOR_NOTE, "session", UNLOCK, "%s is %s", key,
                                   state ? state : "locked");
         add_failure(r, "session", key, failure, UNLOCK);
-}
-
-/* What AWS itself says to the session that `GET /` serves, or that its role comes from. */
-static void test_session(struct doctor *d) {
-        const char *key = call_text(d->status, "default_key"), *message;
-        char error[LINK_ERROR_MAX] = "";
-        json_auto_t *answer = NULL;
-        int r;
-
-        if (!d->report.is_quiet)
-                output_progress("asking AWS about the session ...");
-        r = link_call(d->control, CONTROL("TestSession"), json_pack("{ss?}", "profile", key),
-                      CALL_AWS_SEC, error, &answer);
-        if (!d->report.is_quiet)
-                output_progress_end();
-        message = r > 0 ? call_text(answer, "message") : NULL;
-        if (r != 0)
-                doctor_report_add(&d->report, DOCTOR_PROBLEM, "session",
-                                  message && strstr(message, "mfactl ") ? NULL : UNLOCK,
-                                  "AWS does not take it: %s",
-                                  message ? message
-                                  : r < 0 ? strerror(-r)
-                                          : error);
-        else if (json_is_false(json_object_get(answer, "may_ask_iam")))
-                doctor_report_add(
-                        &d->report, DOCTOR_NOTE, "session", NULL,
-                        "AWS takes it, but the account denies it iam:ListMFADevices: it may "
-                        "be allowed little more than to assume roles");
-        else
-                doctor_report_add(&d->report, DOCTOR_OK, "session", NULL, "AWS takes it: %s",
-                                  call_text(answer, "user_arn"));
+        return is_unlocked;
 }
 
 void doctor_sessions(struct doctor *d) {
         const json_t *sessions = json_object_get(d->status, "sessions");
         const json_t *failing = json_object_get(d->status, "roles_failing");
+        bool may_ask = d->control && !d->is_offline;
         struct doctor_report *r = &d->report;
 
         r->topic = "sessions";
         if (!d->status)
                 return;
-        for (size_t i = 0; i < json_array_size(sessions); i++)
-                judge_session(r, json_array_get(sessions, i));
+        for (size_t i = 0; i < json_array_size(sessions); i++) {
+                const json_t *session = json_array_get(sessions, i);
+                const char *key = call_text(session, "key");
+
+                if (judge_session(r, session) && key && may_ask)
+                        may_ask = test_session(d, key);
+        }
         if (json_array_size(sessions) == 0)
                 doctor_report_add(r, DOCTOR_NOTE, "session", UNLOCK, "none is unlocked");
-        if (d->control && !d->is_offline &&
-            (is(call_text(d->status, "state"), "unlocked") ||
-             is(call_text(d->status, "state"), "expiring")))
-                test_session(d);
         for (size_t i = 0; i < json_array_size(failing); i++) {
                 const json_t *role = json_array_get(failing, i);
                 const char *name = call_text(role, "name");
@@ -257,21 +304,27 @@ void doctor_sessions(struct doctor *d) {
         judge_memory(r, "memory", call_text(d->status, "memory"));
 }
 
-static void judge_clock(struct doctor_report *r, int64_t offset) {
+static void judge_clock(struct doctor *d, int64_t offset) {
         int64_t off = offset < 0 ? -offset : offset;
         const char *where = offset > 0 ? "behind" : "ahead of";
+        struct doctor_report *r = &d->report;
 
-        if (off < OFFSET_SEC_WORTH_SAYING)
-                doctor_report_add(r, DOCTOR_OK, "clock", NULL,
-                                  "agrees with AWS's, as far as known");
+        if (off < OFFSET_SEC_WORTH_SAYING && !d->has_aws_answered)
+                doctor_report_add(r, DOCTOR_NOTE, "clock", NULL,
+                                  "whether it agrees with AWS's is not known: AWS was not asked");
+        else if (off < OFFSET_SEC_WORTH_SAYING)
+                doctor_report_add(r, DOCTOR_OK, "clock", NULL, "agrees with AWS's");
         else if (off < OFFSET_SEC_REFUSED)
                 doctor_report_add(r, DOCTOR_NOTE, "clock", "timedatectl set-ntp true",
                                   "%" PRId64 " s %s AWS's; mfad allows for it", off, where);
         else
                 doctor_report_add(r, DOCTOR_PROBLEM, "clock", "timedatectl set-ntp true",
-                                  "%" PRId64 " s %s AWS's: mfad allows for it, but SDKs sign by "
-                                  "this clock, and AWS refuses them",
-                                  off, where);
+                                  "%" PRId64 " s %s AWS's: %s SDKs sign by this clock, and AWS "
+                                  "refuses them",
+                                  off, where,
+                                  off <= CALL_CLOCK_CORRECTED_SEC
+                                          ? "mfad allows for it, but"
+                                          : "that is too much to correct for, and");
 }
 
 static void judge_profiles(struct doctor_report *r, const json_t *profiles) {
@@ -298,13 +351,29 @@ static void judge_profiles(struct doctor_report *r, const json_t *profiles) {
                                   json_array_size(profiles));
 }
 
+/* What AWS has said meanwhile has taught mfad what time it is. */
+static void refresh_status(struct doctor *d) {
+        char error[LINK_ERROR_MAX];
+        json_t *answer = NULL;
+
+        if (link_call(d->control, CONTROL("GetStatus"), NULL, CALL_SEC, error, &answer) != 0) {
+                json_decref(answer); /* what it said at first is true enough */
+                return;
+        }
+        json_decref(d->status);
+        d->status = answer;
+}
+
 void doctor_configuration(struct doctor *d) {
-        const json_t *notices = json_object_get(d->status, "notices");
+        const json_t *notices;
 
         d->report.topic = "configuration";
         if (!d->status)
                 return;
-        judge_clock(&d->report, call_number(d->status, "clock_offset_seconds", 0));
+        if (d->control && d->has_aws_answered)
+                refresh_status(d);
+        notices = json_object_get(d->status, "notices");
+        judge_clock(d, call_number(d->status, "clock_offset_seconds", 0));
         for (size_t i = 0; i < json_array_size(notices); i++) {
                 const char *notice = json_string_value(json_array_get(notices, i));
 

@@ -2,6 +2,8 @@
 #include "client/aws_files.h"
 #include "client/client_token.h"
 #include "client/output.h"
+#include "client/port.h"
+#include "client/units.h"
 #include "common/buf.h"
 #include "common/sockdiag.h"
 
@@ -16,7 +18,7 @@ static enum exit_code check_listener(uint16_t port) {
         if (r < 0) {
                 output_error("cannot tell who listens on 127.0.0.1:%u: %s", port,
                              r == -ENOENT ? "nobody does" : strerror(-r));
-                output_hint("restart mfad");
+                output_hint("run: %s", units_how_to_restart());
                 return EXIT_CODE_NOT_RUNNING;
         }
         if (uid != geteuid()) {
@@ -24,7 +26,7 @@ static enum exit_code check_listener(uint16_t port) {
                         "the port 127.0.0.1:%u belongs to user %u, not to you: nothing is given "
                         "to it",
                         port, (unsigned)uid);
-                output_hint("choose another `port` in mfad.conf(5) and restart mfad");
+                output_hint("to choose another: %s", port_how_to_change());
                 return EXIT_CODE_NOT_RUNNING;
         }
         return EXIT_CODE_OK;
@@ -41,9 +43,9 @@ static void warn_of_default(const struct aws_files *files, const struct aws_conf
 }
 
 static const char *default_profile(const json_t *status) {
-        const char *key = call_text(status, "default_key");
+        const char *name = call_text(status, "default_profile");
 
-        return key ? key : "default";
+        return name ? name : "default";
 }
 
 /* The region in the files of the profile that is meant, lent from @ret_config; "" when they know none. */
@@ -51,12 +53,17 @@ static const char *find_region(const char *profile, const json_t *status,
                                struct aws_config **ret_config) {
         const struct aws_profile *found;
         struct aws_files files;
+        const char *key;
 
         if (aws_files_find(NULL, &files) != EXIT_CODE_OK ||
             aws_files_load(&files, false, ret_config) != EXIT_CODE_OK)
                 return "";
         warn_of_default(&files, *ret_config);
         found = aws_config_find(*ret_config, profile ? profile : default_profile(status));
+        key = call_text(status, "default_key");
+        if (!profile && key && (!found || !*found->where.region))
+                found = aws_config_find(*ret_config,
+                                        key); /* what a role does not say its key does */
         return found ? found->where.region : "";
 }
 
@@ -91,8 +98,8 @@ enum exit_code endpoint_check(struct link *control, const struct endpoint_wish *
         r = client_token_read(token_path, &token);
         if (r < 0) {
                 output_error("the client token cannot be trusted: %s/mfad/token: %s",
-                             getenv("XDG_RUNTIME_DIR"), strerror(-r));
-                output_hint("restart mfad");
+                             getenv("XDG_RUNTIME_DIR"), client_token_why_not(r));
+                output_hint("mfad makes a new one when it starts; run: %s", units_how_to_restart());
                 return EXIT_CODE_NOT_RUNNING;
         }
         in.token = wish->with_token ? buf_text(&token) : NULL;

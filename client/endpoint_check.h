@@ -1,6 +1,6 @@
 /* endpoint_check.h - is the endpoint that an environment would name really ours?
  * Owns:  nothing that outlives a call.
- * Calls: call.h, sockdiag.h, client_token.h, aws_files.h, environment.h.
+ * Calls: call.h, sockdiag.h, client_token.h, aws_files.h, environment.h, port.h, units.h.
  * Limit: none.
  * Another user who holds the port would collect client tokens and hand out keys of his own. */
 #pragma once

@@ -70,18 +70,32 @@ static enum exit_code write_file(const struct place *place, const struct buf *te
         return EXIT_CODE_OK;
 }
 
+/* Whether what was read says so; a file that cannot be read (@r) does not. */
+static bool is_ours(int r, const struct buf *found) {
+        return r >= 0 && strncmp(buf_text(found), MARK, strlen(MARK)) == 0;
+}
+
 enum exit_code environment_d_offer(uint16_t port, bool is_unattended) {
         _cleanup_(buf_clear) struct buf text = BUF_INIT(ENVIRONMENT_D_MAX);
         _cleanup_(buf_clear) struct buf found = BUF_INIT(ENVIRONMENT_D_MAX);
         enum exit_code code;
         struct place place;
+        int r;
 
         code = find_place(&place);
         if (code == EXIT_CODE_OK)
                 code = fill(&text, port);
         if (code != EXIT_CODE_OK)
                 return code;
-        if (fs_read_file(place.file, &found) >= 0 && strcmp(buf_text(&found), buf_text(&text)) == 0)
+        r = fs_read_file(place.file, &found);
+        if (r != -ENOENT && !is_ours(r, &found)) {
+                output_warning("%s was not written by mfactl, so it stays as it is", place.file);
+                output_hint(
+                        "move it away and run mfactl init again, and every program will find mfad "
+                        "from the next login on");
+                return EXIT_CODE_OK;
+        }
+        if (r >= 0 && strcmp(buf_text(&found), buf_text(&text)) == 0)
                 return EXIT_CODE_OK;
         if (!is_unattended && !prompt_is_possible())
                 return EXIT_CODE_OK;
@@ -90,7 +104,9 @@ enum exit_code environment_d_offer(uint16_t port, bool is_unattended) {
                 "From the next login on, three variables in %s can lead every program of the "
                 "desktop to mfad.\n"
                 "SDKs of before 2024 need the token itself, and so do consoles and ssh: there as "
-                "ever, eval \"$(mfactl env)\"\n",
+                "ever, eval \"$(mfactl env)\"\n"
+                "They lead to the port, whoever listens there: say no on a machine with users whom "
+                "you do not trust,\nand let AWS's tools run mfactl creds (credential_process).\n",
                 place.file);
         if (!is_unattended && !prompt_yes("Write them?", true))
                 return EXIT_CODE_OK;
@@ -113,7 +129,7 @@ enum exit_code environment_d_remove(void) {
         }
         if (r < 0)
                 return fail("read", place.file, r);
-        if (strncmp(buf_text(&found), MARK, strlen(MARK)) != 0) {
+        if (!is_ours(r, &found)) {
                 output_error("%s was not written by mfactl, so it stays", place.file);
                 return EXIT_CODE_FAILURE;
         }

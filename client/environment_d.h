@@ -11,7 +11,7 @@
 #define ENVIRONMENT_D_MAX ((size_t)4096)
 
 /* Explains and, when the user agrees or @is_unattended, writes the file for @port. Nothing is said when it
- * is there already. */
+ * is there already; a file that is not ours stays, with a warning. */
 enum exit_code environment_d_offer(uint16_t port, bool is_unattended);
 /* Removes the file, unless it is not ours. */
 enum exit_code environment_d_remove(void);

@@ -1,11 +1,15 @@
 #include "client/errors.h"
 #include "client/output.h"
+#include "client/port.h"
+#include "client/runtime_dir.h"
 #include "client/units.h"
 #include "common/fs.h"
 #include "common/macros.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define CONTROL "org.mfad.Control."
 #define VAULT   "org.mfad.Vault."
@@ -17,6 +21,7 @@
 #define NEXT_LIST     "mfactl key list"
 #define NEXT_TEST     "mfactl key test"
 #define NEXT_PROFILES "mfactl profiles"
+#define NEXT_DOCTOR   "mfactl doctor"
 
 static const struct errors_entry entries[] = {
         {CONTROL "Sealed", EXIT_CODE_LOCKED, NEXT_UNLOCK},
@@ -31,17 +36,18 @@ static const struct errors_entry entries[] = {
         {CONTROL "CodeUsed", EXIT_CODE_CODE_REFUSED, NEXT_UNLOCK},
         {CONTROL "WrongSerial", EXIT_CODE_AWS, NEXT_INIT},
         {CONTROL "KeyRefused", EXIT_CODE_AWS, NEXT_TEST},
+        {CONTROL "TemporaryKey", EXIT_CODE_AWS, NEXT_LIST},
         {CONTROL "WrongSecret", EXIT_CODE_AWS, NEXT_TEST},
         {CONTROL "Expired", EXIT_CODE_LOCKED, NEXT_UNLOCK},
         {CONTROL "ClockWrong", EXIT_CODE_AWS, "timedatectl set-ntp true"},
-        {CONTROL "Throttled", EXIT_CODE_AWS, NEXT_UNLOCK},
+        {CONTROL "Throttled", EXIT_CODE_AWS, NULL},
         {CONTROL "Denied", EXIT_CODE_AWS, NULL},
         {CONTROL "Duration", EXIT_CODE_AWS, NULL},
         {CONTROL "RegionDisabled", EXIT_CODE_AWS, NULL},
         {CONTROL "BadPolicy", EXIT_CODE_AWS, NULL},
         {CONTROL "ServerError", EXIT_CODE_AWS, NEXT_STATUS},
-        {CONTROL "Unreachable", EXIT_CODE_AWS, NEXT_UNLOCK},
-        {CONTROL "OutcomeUnknown", EXIT_CODE_AWS, NEXT_UNLOCK},
+        {CONTROL "Unreachable", EXIT_CODE_AWS, NULL},
+        {CONTROL "OutcomeUnknown", EXIT_CODE_AWS, NULL},
         {CONTROL "BadAnswer", EXIT_CODE_AWS, NEXT_STATUS},
         {CONTROL "Busy", EXIT_CODE_BUSY, NEXT_STATUS},
         {CONTROL "MustWait", EXIT_CODE_BUSY, NEXT_STATUS},
@@ -118,26 +124,58 @@ enum exit_code errors_service(const char *error, const json_t *parameters) {
         return errors_service_of(NULL, error, parameters);
 }
 
-static void say_not_running(const char *program) {
+static void say_not_running(const char *program, bool is_signer) {
         output_error("%s is not running", program);
-        output_hint("run: %s", units_how_to_start());
+        /* what has just failed would fail again */
+        if (units_has_failed(is_signer ? "mfad-signer.socket" : "mfad.socket") ||
+            (!is_signer && port_is_anothers(port_configured())))
+                output_hint("something is in its way; run: " NEXT_DOCTOR);
+        else
+                output_hint("run: %s", units_how_to_start());
+}
+
+/* @r: why its folder could not be entered. */
+static void say_no_runtime_dir(const char *program, const char *advice, int r) {
+        const char *runtime = getenv("XDG_RUNTIME_DIR");
+
+        if (!runtime || !*runtime)
+                output_error("XDG_RUNTIME_DIR is not set, so %s cannot be found", program);
+        else
+                output_error("XDG_RUNTIME_DIR is %s, %s, so %s cannot be there", runtime,
+                             r == -ENOENT ? "which is missing" : "where you may not write",
+                             program);
+        output_hint("log in through PAM, or run in every terminal: %s", advice);
+}
+
+static void say_not_ours(const char *socket) {
+        const char *runtime = getenv("XDG_RUNTIME_DIR");
+        char dir[PATH_LEN_MAX];
+        struct stat st;
+
+        (void)snprintf(dir, sizeof(dir), "%s/mfad",
+                       runtime ? runtime : ""); /* it was short enough */
+        output_error("refusing to talk to %s/%s: it or its directory is not ours alone", dir,
+                     socket);
+        if (lstat(dir, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid() &&
+            (st.st_mode & 077) != 0)
+                output_hint("run: chmod 700 %s", dir);
+        else
+                output_hint("run: " NEXT_DOCTOR);
 }
 
 enum exit_code errors_link(const char *socket, int r) {
-        const char *program = strcmp(socket, "vault") == 0 ? "mfad-signer" : "mfad";
-        const char *runtime = getenv("XDG_RUNTIME_DIR");
+        bool is_signer = strcmp(socket, "vault") == 0;
+        const char *program = is_signer ? "mfad-signer" : "mfad";
+        const char *advice = runtime_dir_advice();
 
         switch (-r) {
         case ENOENT:
-                if (!runtime || !*runtime) {
-                        output_error("XDG_RUNTIME_DIR is not set, so %s cannot be found", program);
-                        output_hint("log in through PAM, or run: export "
-                                    "XDG_RUNTIME_DIR=/run/user/$(id -u)");
-                        return EXIT_CODE_NOT_RUNNING;
-                }
-                say_not_running(program);
+        case ECONNREFUSED:
+                if (advice)
+                        say_no_runtime_dir(program, advice, r);
+                else
+                        say_not_running(program, is_signer);
                 return EXIT_CODE_NOT_RUNNING;
-        case ECONNREFUSED: say_not_running(program); return EXIT_CODE_NOT_RUNNING;
         case EPERM:
                 if (getenv("SUDO_UID")) {
                         output_error("refusing to run under sudo: the vault and its sockets belong"
@@ -145,17 +183,18 @@ enum exit_code errors_link(const char *socket, int r) {
                         output_hint("run mfactl without sudo");
                         return EXIT_CODE_NOT_RUNNING;
                 }
-                output_error(
-                        "refusing to talk to %s/mfad/%s: it or its directory is not ours alone",
-                        runtime ? runtime : "", socket);
+                if (advice)
+                        say_no_runtime_dir(program, advice, r);
+                else
+                        say_not_ours(socket);
                 return EXIT_CODE_NOT_RUNNING;
         case ETIMEDOUT:
                 output_error("%s does not answer", program);
-                output_hint("run: mfactl status");
+                output_hint("run: " NEXT_DOCTOR);
                 return EXIT_CODE_NOT_RUNNING;
         case ECONNRESET:
                 output_error("%s ended in the middle of the call", program);
-                output_hint("run: mfactl status");
+                output_hint("run: " NEXT_DOCTOR);
                 return EXIT_CODE_NOT_RUNNING;
         default:
                 output_error("cannot talk to %s: %s", program, strerror(-r));

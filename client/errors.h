@@ -1,6 +1,6 @@
 /* errors.h - how mfactl ends: exit codes, and the one table from the daemons' errors to them.
  * Owns:  the tables.
- * Calls: output.h, units.h.
+ * Calls: output.h, units.h, port.h, runtime_dir.h.
  * Limit: none.
  * A function that returns `enum exit_code` has already told the user what went wrong. */
 #pragma once

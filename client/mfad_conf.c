@@ -32,6 +32,17 @@ static void take_command(const struct reading *reading, const char *value) {
         conf->is_command_safe = reading->is_safe;
 }
 
+/* mfad takes no other either. */
+static void take_port(struct mfad_conf *conf, const char *value) {
+        unsigned long port;
+        char *end;
+
+        errno = 0;
+        port = strtoul(value, &end, 10);
+        if (errno == 0 && *end == '\0' && port >= 1024 && port <= UINT16_MAX)
+                conf->port = (uint16_t)port;
+}
+
 static int on_entry(const struct ini_entry *entry, void *userdata, const char **ret_what) {
         const struct reading *reading = userdata;
 
@@ -44,6 +55,8 @@ static int on_entry(const struct ini_entry *entry, void *userdata, const char **
                 take_path(reading->conf->aws_credentials_file, entry->value);
         else if (strcmp(entry->key, "passphrase_command") == 0)
                 take_command(reading, entry->value);
+        else if (strcmp(entry->key, "port") == 0)
+                take_port(reading->conf, entry->value);
         else if (strcmp(entry->key, "proxy") == 0)
                 reading->conf->has_proxy = *entry->value;
         return 0;

@@ -1,4 +1,4 @@
-/* mfad_conf.h - the settings of mfad.conf that mfactl needs: AWS files, passphrase_command, proxy.
+/* mfad_conf.h - the settings of mfad.conf that mfactl needs: AWS files, passphrase_command, proxy, port.
  * Owns:  the drop-in MFAD_CONF_DROPIN.
  * Calls: ini.h, fs.h.
  * Limit: MFAD_CONF_MAX bytes a file, MFAD_CONF_DROPINS_MAX drop-ins.
@@ -7,10 +7,12 @@
 #include "common/encode.h"
 #include "common/macros.h"
 #include <stdbool.h>
+#include <stdint.h>
 
-#define MFAD_CONF_MAX         ((size_t)64 * 1024)
-#define MFAD_CONF_DROPINS_MAX 64
-#define MFAD_CONF_DROPIN      "aws-files.conf"
+#define MFAD_CONF_MAX          ((size_t)64 * 1024)
+#define MFAD_CONF_DROPINS_MAX  64
+#define MFAD_CONF_DROPIN       "aws-files.conf"
+#define MFAD_CONF_PORT_DEFAULT 9912
 
 struct fs_places;
 
@@ -21,6 +23,7 @@ struct mfad_conf { /* "" for what no file says */
         char passphrase_command_file[PATH_LEN_MAX]; /* the file that says it */
         bool is_command_safe; /* nobody but the user and root can have written that */
         bool has_proxy;
+        uint16_t port; /* 0: no file says it */
 };
 
 /* mfad.conf, then its drop-ins in the order of their names. Returns 0 or -ENAMETOOLONG. */

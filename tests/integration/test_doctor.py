@@ -1,12 +1,15 @@
 """mfactl doctor: each check against something that is wrong, and against nothing that is."""
+import contextlib
 import json
 import os
 import re
 import socket
+import time
 
 import pytest
 from mfadtest import client
 from mfadtest.fake import KEY_ID, PLAIN, SECRET, TOKEN, FakeError, profile
+from mfadtest.processes import wait_until
 
 SERIAL = 'arn:aws:iam::123456789012:mfa/alice'
 
@@ -31,6 +34,17 @@ class Healthy:
                             'AWS_CONTAINER_AUTHORIZATION_TOKEN': TOKEN,
                             'AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE': os.path.join(fake.sockets, 'token'),
                             'AWS_EC2_METADATA_DISABLED': 'true', 'PATH': self.tools}
+
+    def configure(self, text):
+        os.makedirs(os.path.join(self.fake.home, '.config/mfad'), 0o700, exist_ok=True)
+        return self.fake.write('.config/mfad/mfad.conf', f'[mfad]\n{text}\n')
+
+    def stop(self, *sockets):
+        """They do not run; nor is mfad's port anybody's."""
+        for name in sockets:
+            os.unlink(os.path.join(self.fake.sockets, name))
+        self.fake.http.close()
+        self.configure(f'port = {self.fake.port}')
 
     def tool(self, name, script):
         path = self.fake.write(os.path.join(self.tools, name), f'#!/bin/sh\n{script}\n', 0o755)
@@ -92,13 +106,21 @@ def test_output_is_laid_out_for_a_terminal(healthy):
 
 
 def test_nobody_runs(healthy):
-    fake = healthy.fake
-    for name in ('control', 'vault'):
-        os.unlink(os.path.join(fake.sockets, name))
+    healthy.stop('control', 'vault')
     found = healthy.wrong()
     expect(found, ('problem', 'mfad', 'does not run'), ('problem', 'mfad-signer', 'does not run', 'mfad-signer'))
     expect(healthy.wrong(XDG_RUNTIME_DIR=''), ('problem', 'mfad', 'XDG_RUNTIME_DIR'),
            ('problem', 'mfad-signer', 'XDG_RUNTIME_DIR'))
+
+
+def test_mfad_that_does_not_answer(healthy):
+    """It is started again and again, say: what it logs says why."""
+    def unsaid(_):
+        time.sleep(20)
+        return {}
+
+    healthy.fake.answers['Control.GetStatus'] = unsaid
+    expect(healthy.wrong(), ('problem', 'mfad', 'does not answer', 'logged'), ('note', 'keys'))
 
 
 def test_only_the_signer_is_missing(healthy):
@@ -137,20 +159,51 @@ def test_port_without_a_listener(healthy):
     expect(healthy.wrong(), ('problem', 'port', 'nobody does'))
 
 
-@pytest.mark.root
-def test_port_of_another_user(healthy):
-    """The same socket, born under another uid: what the kernel notes as its owner."""
-    healthy.fake.http.close()
+@contextlib.contextmanager
+def strangers(port):
+    """Listeners that were born under another uid, which the kernel notes as their owner."""
     os.seteuid(65534)
     try:
-        listeners = [socket.create_server(('127.0.0.1', healthy.fake.port)),
-                     socket.create_server(('::1', healthy.fake.port), family=socket.AF_INET6)]
+        listeners = [socket.create_server(('127.0.0.1', port)),
+                     socket.create_server(('::1', port), family=socket.AF_INET6)]
     finally:
         os.seteuid(0)
-    expect(healthy.wrong(), ('problem', 'port', '127.0.0.1', 'user 65534', 'another port'),
-           ('note', 'port', '[::1]', 'user 65534'))
+    yield
     for listener in listeners:
         listener.close()
+
+
+@pytest.mark.root
+def test_port_of_another_user(healthy):
+    healthy.fake.http.close()
+    with strangers(healthy.fake.port):
+        expect(healthy.wrong(), ('problem', 'port', '127.0.0.1', 'user 65534', 'mfad.conf(5)'),
+               ('note', 'port', '[::1]', 'user 65534'))
+
+
+@pytest.mark.root
+def test_port_of_another_user_keeps_mfad_from_starting(healthy):
+    healthy.stop('control')
+    with strangers(healthy.fake.port):
+        expect(healthy.wrong(), ('problem', 'mfad', 'does not run', 'mfad.conf(5)'),
+               ('problem', 'port', '127.0.0.1', 'user 65534', 'cannot have it', 'mfad.conf(5)'),
+               ('problem', 'port', '[::1]', 'user 65534', 'cannot have it', 'mfad.conf(5)'), ('note', 'keys'))
+        done = healthy.fake.mfactl('status')
+        assert done.code == client.NOT_RUNNING and 'run: mfactl doctor' in done.err, done
+    assert 'mfactl doctor' not in healthy.fake.mfactl('status').err
+    # the unit counts, not mfad.conf, where systemd is to hold the port
+    healthy.configure('port = 4000')
+    healthy.fake.write('shown', shown(listen=healthy.fake.port))
+    healthy.tool('systemctl', f'/bin/cat {healthy.fake.home}/shown')
+    with strangers(healthy.fake.port):
+        assert 'user 65534' in str(healthy.wrong())
+
+
+def test_port_of_another_program(healthy):
+    healthy.stop('control')
+    with socket.create_server(('127.0.0.1', healthy.fake.port)):
+        expect(healthy.wrong(), ('problem', 'mfad', 'does not run'),
+               ('problem', 'port', 'another program of yours', f':{healthy.fake.port}'), ('note', 'keys'))
 
 
 def test_vault_that_others_may_read(healthy):
@@ -168,6 +221,10 @@ def test_vault_that_is_not_there_or_sealed_or_empty(healthy):
     expect(healthy.wrong(), ('problem', 'vault', 'mfactl init'))
     healthy.fake.vault_state = 'sealed'
     expect(healthy.wrong(), ('note', 'vault', 'sealed', 'mfactl unlock'))
+    healthy.more_status = {'state': 'sealed', 'sessions': []}
+    expect(healthy.wrong(), ('note', 'vault', 'sealed', 'mfactl unlock'), ('note', 'session', 'none'),
+           ('note', 'clock', 'not known'))
+    healthy.more_status = {}
     healthy.fake.vault_state = 'open'
     healthy.fake.keys.clear()
     expect(healthy.wrong(), ('problem', 'keys', 'empty', 'mfactl init'))
@@ -201,11 +258,38 @@ def test_keys(healthy):
     assert [f[1] for f in healthy.wrong()] == ['key']
 
     n = len(fake.called('Control.GetKeyIdentity'))
-    expect(healthy.wrong('--offline'), ('note', 'keys', 'not asked'))
+    expect(healthy.wrong('--offline'), ('note', 'keys', 'not asked'), ('note', 'clock', 'not known'))
     assert len(fake.called('Control.GetKeyIdentity')) == n
     # without a network one attempt is enough
     fake.answers['Control.GetKeyIdentity'] = FakeError('Unreachable', message='no way to AWS')
-    expect(healthy.wrong(), ('problem', 'key', 'no way to AWS'))
+    fake.answers['Control.TestSession'] = fake.answers['Control.GetKeyIdentity']
+    expect(healthy.wrong(), ('problem', 'key', 'no way to AWS'), ('note', 'session', 'no way to AWS'),
+           ('note', 'clock', 'not known'))
+
+
+@pytest.mark.parametrize('error, level, text', [
+    ('KeyRefused', 'problem', 'does not take it'), ('WrongSecret', 'problem', 'does not take it'),
+    ('Expired', 'problem', 'does not take it'), ('Denied', 'problem', 'does not take it'),
+    ('Unreachable', 'note', 'could not be asked'), ('Throttled', 'note', 'could not be asked'),
+    ('ServerError', 'note', 'could not be asked'), ('UnusableProfile', 'note', 'could not be asked'),
+    ('OutcomeUnknown', 'note', 'could not be asked'), ('UnknownProfile', 'note', 'could not be asked')])
+def test_session_that_aws_is_asked_about(healthy, error, level, text):
+    healthy.fake.answers['Control.TestSession'] = FakeError(error, message='so it is')
+    found = healthy.wrong()
+    expect(found, (level, 'session', f'work: AWS {text}', 'so it is'))
+    assert ('mfactl unlock' in found[0][2]) == (level == 'problem' and error != 'Denied'), found
+
+
+def test_only_unlocked_sessions_are_asked_about(healthy):
+    """Of two keys none may be the default one."""
+    fake = healthy.fake
+    healthy.more_status = {'state': 'unlocked', 'default_key': None, 'sessions': [
+        {'key': 'locked', 'state': 'locked'}, {'key': 'other', 'state': 'expiring', 'seconds_left': 60}]}
+    expect(healthy.wrong(), ('note', 'session', 'locked is locked'))
+    assert fake.called('Control.TestSession') == [{'profile': 'other'}]
+    healthy.more_status = {'state': 'locked', 'sessions': [{'key': 'work', 'state': 'locked'}]}
+    healthy.wrong()
+    assert len(fake.called('Control.TestSession')) == 1
 
 
 def test_sessions_and_roles(healthy):
@@ -226,6 +310,15 @@ def test_sessions_and_roles(healthy):
 def test_clock(healthy, offset, level):
     healthy.more_status = {'clock_offset_seconds': offset}
     expect(healthy.wrong(), *([(level, 'clock', 'behind' if offset > 0 else 'ahead of', 'timedatectl')] if level else []))
+
+
+def test_clock_as_it_is_known_in_the_end(healthy):
+    """What AWS answers doctor teaches mfad its clock."""
+    fake = healthy.fake
+    usual = fake.answers['Control.GetStatus']
+    fake.answers['Control.GetStatus'] = lambda p: {
+        **usual(p), 'clock_offset_seconds': 1200 if fake.called('Control.TestSession') else 0}
+    expect(healthy.wrong(), ('problem', 'clock', '1200 s behind', 'timedatectl'))
 
 
 def test_configuration(healthy):
@@ -310,9 +403,12 @@ def test_plain_keys(healthy):
     fake.write('.aws/credentials', PLAIN.replace('default', 'a'))
     expect(healthy.wrong(), ('note', 'plain keys', 'those of a', 'mfactl key import --remove-plain-keys'))
     expect(healthy.wrong(AWS_PROFILE='a'), ('problem', 'AWS_PROFILE', 'plain key of profile a'), ('note', 'plain keys'))
-    fake.write('.aws/credentials', '[default\n')
+    path = fake.write('.aws/credentials', '[default\n')
     expect(healthy.wrong(), ('problem', 'files', 'line 1'))
     assert SECRET not in healthy.run().out
+    os.unlink(path)
+    os.mkdir(path)
+    expect(healthy.wrong(), ('problem', 'files', f'cannot read {path}: Is a directory', 'make it a file'))
 
 
 def test_other_files_than_mfad_reads(healthy):
@@ -355,17 +451,26 @@ def test_tools_see_neither_our_folder_nor_our_input(healthy):
 UNITS = ['mfad-signer.socket', 'mfad-signer.service', 'mfad.socket', 'mfad.service']
 
 
-def shown(**changes):
-    """What systemctl shows; @changes: {unit: (LoadState, ActiveState, UnitFileState)}, dots as underscores."""
+def shown(listen=9912, **changes):
+    """What systemctl shows; @changes: {unit: (LoadState, ActiveState, UnitFileState, and what else there is)}, dots as
+    underscores."""
     usual = {u: ('loaded', 'active', 'enabled' if 'socket' in u else 'static') for u in UNITS}
+    usual['mfad.socket'] += (f'Listen=127.0.0.1:{listen} (Stream)', f'Listen=[::1]:{listen} (Stream)')
     usual.update({u: changes[key] for u in UNITS for key in [re.sub('[.-]', '_', u)] if key in changes})
-    return '\n\n'.join(f'Id={u}\nLoadState={a}\nActiveState={b}\nUnitFileState={c}' for u, (a, b, c) in usual.items())
+    return '\n\n'.join('\n'.join([*more, f'Id={u}', f'LoadState={a}', f'ActiveState={b}', f'UnitFileState={c}'])
+                       for u, (a, b, c, *more) in usual.items())
 
 
 @pytest.mark.parametrize('changes, wanted', [
     ({}, []),
     ({'mfad_service': ('loaded', 'inactive', 'static')}, []),
     ({'mfad_service': ('loaded', 'failed', 'static')}, [('problem', 'mfad.service', 'journalctl --user')]),
+    ({'mfad_service': ('loaded', 'activating', 'static', 'SubState=auto-restart', 'NRestarts=12')},
+     [('problem', 'mfad.service', '12 times', 'journalctl --user -n 20 -u mfad.service')]),
+    ({'mfad_signer_service': ('loaded', 'activating', 'static', 'SubState=start', 'NRestarts=1')},
+     [('problem', 'mfad-signer.service', 'journalctl --user -n 20 -u mfad-signer.service')]),
+    ({'mfad_service': ('loaded', 'activating', 'static', 'SubState=start', 'NRestarts=0')}, []),
+    ({'mfad_service': ('loaded', 'active', 'static', 'SubState=running', 'NRestarts=1')}, []),
     ({'mfad_socket': ('loaded', 'failed', 'enabled')},
      [('problem', 'mfad.socket', 'reset-failed mfad.socket')]),
     ({'mfad_socket': ('loaded', 'inactive', 'disabled')},
@@ -400,6 +505,44 @@ def test_real_programs(unlocked):
             'variables', 'AWS_CONTAINER_CREDENTIALS_FULL_URI'} <= {c['check'] for c in found if c['level'] == 'ok'}
     found = json.loads(unlocked.mfactl('doctor', '--json', '--offline').out)['checks']
     assert [c['check'] for c in found if c['level'] == 'problem'] == ['way to mfad']
+
+
+def doctor(stack, *arguments):
+    """{check: (level, text and fix)} of the real programs."""
+    found = json.loads(stack.mfactl('doctor', '--json', *arguments, environment=stack.client_environment()).out)['checks']
+    return {c['check']: (c['level'], f'{c["text"]} | {c.get("fix", "")}') for c in found}
+
+
+def test_real_clock(open_stack):
+    """Known from the first time on that doctor has AWS asked, and not before."""
+    open_stack.simulator.options(clock_offset=1200)
+    level, text = doctor(open_stack, '--offline')['clock']
+    assert level == 'note' and 'not known' in text
+    level, text = doctor(open_stack)['clock']
+    assert level == 'problem' and re.search(r'\b1[12]\d\d s behind', text), text
+    open_stack.simulator.options(clock_offset=0)
+    assert doctor(open_stack)['clock'][0] == 'ok'
+
+
+def test_real_clock_while_sealed(stack):
+    stack.simulator.options(clock_offset=1200)
+    level, text = doctor(stack)['clock']
+    assert level == 'note' and 'not known' in text
+
+
+def test_real_token_that_others_could_read(unlocked):
+    """A restart mends it: what was in it counts as known to others."""
+    path, token = unlocked.socket_path('token'), unlocked.token
+    os.chmod(path, 0o644)
+    done = unlocked.mfactl('env')
+    assert done.code == client.NOT_RUNNING and done.out == '', done
+    assert 'others may read it' in done.err and 'start' in done.err, done
+    assert not unlocked.front.terminate()
+    unlocked.front.start()
+    wait_until(lambda: unlocked.get().status == 200, what='the session is back')
+    assert unlocked.token != token and unlocked.get(token=token).status == 403
+    assert 'counts as leaked' in unlocked.front.log() and os.stat(path).st_mode & 0o777 == 0o600
+    assert unlocked.mfactl('env').code == client.OK
 
 
 def test_real_session_that_may_do_little(unlocked):

@@ -55,7 +55,7 @@ def test_without_a_terminal_the_missing_option_is_named(fake, arguments, state, 
     fake.write('.aws/credentials', PLAIN)
     done = fake.mfactl(*arguments)
     assert done.code == client.USAGE and option in done.err, done
-    assert done.sec < 5 and {m for m, _ in fake.calls} <= {'Vault.GetStatus'}
+    assert done.sec < 5 and {m for m, _ in fake.calls} <= {'Vault.GetStatus', 'Control.GetStatus'}
 
 
 @pytest.mark.parametrize('name, code', [
@@ -174,6 +174,20 @@ def test_status_warns(fake):
     fake.answers['Control.GetStatus'] = fake.status(clock_offset_seconds=-3600, memory='plain')
     done = fake.mfactl('status')
     assert '3600 s ahead of' in done.out and 'RLIMIT_MEMLOCK' in done.out
+
+
+def test_folder_that_is_not_ours_alone(fake):
+    """What is said helps."""
+    os.chmod(fake.sockets, 0o755)
+    done = fake.mfactl('status')
+    assert done.code == client.NOT_RUNNING and f'run: chmod 700 {fake.sockets}\n' in done.err, done
+    os.chmod(fake.sockets, 0o700)
+    assert fake.mfactl('status').code == client.OK
+    os.rename(fake.sockets, fake.sockets + '-elsewhere')
+    os.symlink(fake.sockets + '-elsewhere', fake.sockets)
+    done = fake.mfactl('status')
+    assert done.code == client.NOT_RUNNING and 'run: mfactl doctor' in done.err, done
+    assert 'remove it if it is not yours' in fake.mfactl('doctor', '--offline').out.replace('\n                ', ' ')
 
 
 def test_watch_prints_every_change(fake):

@@ -107,6 +107,26 @@ def test_unlock_asks_which_key_when_none_is_the_default(fake):
         assert t.wait() == client.OK and 'Number' not in t.screen, t.screen
 
 
+def test_unlock_asks_for_no_code_that_nobody_could_use(fake):
+    """Without a terminal, too, it is said before the code is read which key has to be named."""
+    for name in ('home', 'work'):
+        fake.keys[name] = {'name': name, 'access_key_id': KEY_ID}
+    fake.answers['Control.GetStatus'] = lambda p: fake.status(default_key=None, sessions=[])
+    for arguments, given in ((['unlock', '--code-stdin'], '123456\n'), (['unlock', '123456'], ''), (['unlock'], '')):
+        done = fake.mfactl(*arguments, stdin=given)
+        assert done.code == client.USAGE and '--key NAME   (one of: home, work)' in done.err, done
+    # one key, and a default_profile in mfad.conf that names nothing
+    del fake.keys['home']
+    t = fake.terminal('unlock')
+    assert t.until('--key NAME   (one of: work)').wait() == client.USAGE and 'MFA code' not in t.screen
+    # a default profile that mfad cannot use
+    fake.answers['Control.GetStatus'] = lambda p: fake.status(default_key=None, default_profile='dev', sessions=[])
+    t = fake.terminal('unlock')
+    t.until('the default profile "dev" cannot be used').until('mfactl profiles')
+    assert t.wait() == client.FAILURE and 'MFA code' not in t.screen
+    assert fake.called('Control.Unlock') == []
+
+
 def test_older_vault_is_opened_only_on_a_word(fake):
     fake.vault_state = 'sealed'
 

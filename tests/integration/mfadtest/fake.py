@@ -121,9 +121,11 @@ class FakeDaemons:
 
     def status(self, **more):
         return {'version': '0', 'state': 'unlocked', 'vault': self.vault_state, 'default_key': 'work',
+                'default_profile': more.get('default_key', 'work'),
                 'sessions': [{'key': 'work', 'state': 'unlocked', 'expires_at': '2026-11-22T18:20:00Z',
                               'seconds_left': 3700, 'access_key_id': 'WXYZ'}],
-                'roles_held': 0, 'roles_failing': [], 'notices': [],
+                'roles_held': 0, 'roles_failing_total': len(more.get('roles_failing', [])), 'roles_failing': [],
+                'notices': [],
                 'http_port': self.port, 'clock_offset_seconds': 0, 'memory': 'locked', **more}
 
     def _list(self, parameters):
