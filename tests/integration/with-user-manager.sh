@@ -47,6 +47,7 @@ lay_out() {
         echo "$name:x:$uid:" >>/etc/group
         rm -f /etc/machine-id
         tr -d - </proc/sys/kernel/random/uuid >/etc/machine-id
+        overlay /var/lib/systemd
         overlay /usr/local
         [ -z "$local_dir" ] || cp -R --preserve=mode "$local_dir/." /usr/local/
 

@@ -1,13 +1,15 @@
 #!/usr/bin/python3
-"""story.py - the life of the package on a booted machine with three users; run by boot-test, as root.
+"""story.py - the life of the package on a booted machine with four users; run by boot-test, as root.
 
-Alice has mfad on the default port, Bob on one of his own, and Carol never asked for it.
+Alice has mfad on the default port. Bob has it on one of his own, and no bus, as without dbus-user-session. Carol never
+asked for it, and Dave is logged out.
 """
 import hashlib
 import json
 import os
 import pathlib
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -22,7 +24,12 @@ UNITS = 'mfad.socket mfad-signer.socket'
 PORT, BOBS_PORT = 9912, 9913
 PASSPHRASE = 'tall horses eat blue grass'
 WHO_AM_I = "import boto3, os; print(boto3.client('sts', endpoint_url=os.environ['STS']).get_caller_identity()['Arn'])"
+ROOTS = '/opt/mfad-test/environment.d'
 LOCKED = 4  # exit code of mfactl
+SAMPLE, ENVIRONMENT = '/usr/share/mfad/examples/60-mfad.conf', '.config/environment.d/60-mfad.conf'
+# what README.Debian says that stays of those who used it, besides what they have made by hand
+STAYS = {*(f'.local/share/mfad/vault{end}' for end in ('', '.gen', '.lock')),
+         *(f'.config/systemd/user/sockets.target.wants/{name}' for name in UNITS.split())}
 BOBS_SOCKET = f"""[Socket]
 ListenStream=
 ListenStream=127.0.0.1:{BOBS_PORT}
@@ -39,9 +46,10 @@ AWS = {'users': [{'name': name, 'keys': [{'id': f'AKIA{name.upper():A<16}', 'sec
 class Story:
     def __init__(self, aws):
         self.aws = aws
-        self.alice, self.bob, self.carol = (User('mfad-' + name) for name in ('alice', 'bob', 'carol'))
+        self.alice, self.bob, self.carol, self.dave = self.users = [
+            User('story-' + name) for name in ('alice', 'bob', 'carol', 'dave')]
         self.names = {self.alice: 'alice', self.bob: 'bob'}
-        self.before = files('/usr', '/etc')
+        self.before = files('/usr', '/etc', '/var', '/run')
 
     # what the users do
 
@@ -100,7 +108,9 @@ class Story:
 
     def another_user(self):
         self.give_keys(self.bob)
+        self.bob.link('.config/systemd/user/dbus.socket', '/dev/null')
         self.bobs = Login(self.bob)
+        check(not os.path.exists(f'/run/user/{self.bob.uid}/bus'), 'Bob has a bus')
         said = self.bobs.run(f'systemctl --user enable --now {UNITS}', code=None)
         check(self.bob.show('mfad.socket', 'ActiveState') != 'active', f"Bob has got Alice's port: {said}")
         self.bob.write('.config/systemd/user/mfad.socket.d/port.conf', BOBS_SOCKET)
@@ -136,6 +146,7 @@ class Story:
     def suspend(self):
         run('systemctl', 'suspend')
         found = pathlib.Path(self.alice.home, 'asleep')
+        self.alice.own.add(str(found))
         wait_until(found.exists, 'the machine sleeps')
         seen = found.read_text(encoding='utf-8')
         check(seen.startswith('locked'), f'when it slept it was not locked: {seen}')
@@ -149,6 +160,7 @@ class Story:
         bought = self.bought()
         pids = {(u, n): u.pid(n) for u in (self.alice, self.bob) for n in ('mfad', 'mfad-signer')}
         began, done = (pathlib.Path(self.alice.home, name) for name in ('began', 'done'))
+        self.alice.own |= {str(began), str(done)}
         self.alices.start(f'eval "$(mfactl env)"; /usr/bin/python3 -B {HERE}/sdk_loop.py {began} {done}')
         wait_until(began.exists, 'the SDK is at work')
         said = run('dpkg', '-i', NEXT)
@@ -176,11 +188,25 @@ class Story:
         check(self.bob.pid('mfad-signer') != pids[1], 'mfad-signer was not restarted')
         check(self.who_am_i(self.bobs) == self.arn(self.bob), 'AWS does not know Bob any more')
 
+    def out_of_reach(self, *argv):
+        """What @argv says while Bob's service manager does not answer."""
+        path = f'/run/user/{self.bob.uid}/systemd/private'
+        os.rename(path, path + '-away')
+        try:
+            return run(*argv)
+        finally:
+            os.rename(path + '-away', path)
+
+    def upgrade_of_a_user_out_of_reach(self):
+        said = self.out_of_reach('/var/lib/dpkg/info/mfad.postinst', 'configure', '0.0.1')
+        check(f'mfad of user {self.bob.name} could not be restarted' in said, said)
+
     def the_rest_of_the_upgrade(self):
         """As README.Debian says."""
         self.alices.run('mfactl vault seal; systemctl --user restart mfad-signer')
         check(not is_old(self.alice.pid('mfad-signer')), 'mfad-signer is still the old one')
         check(self.who_am_i(self.alices) == self.arn(self.alice), 'the session is gone')
+        self.unlock(self.alices)  # with which the vault's last generation goes
 
     def last_logout(self):
         """Bob's user manager stays, and mfad with it, but it forgets."""
@@ -190,23 +216,38 @@ class Story:
         wait_until(lambda: self.bob.status().startswith('locked'), 'the last logout locks')
         check(is_open(BOBS_PORT), "Bob's port is closed")
 
+    def removal_of_a_user_out_of_reach(self):
+        said = self.out_of_reach('/var/lib/dpkg/info/mfad.prerm', 'remove')
+        check(f'mfad of user {self.bob.name} could not be ended' in said, said)
+        check(is_open(BOBS_PORT), 'Bob was within reach')
+
+    def environments(self):
+        """Dave's was written by mfactl, as far as it can tell; Carol leads root to a file that is not hers."""
+        for user in (self.alice, self.bob):
+            check(os.path.exists(f'{user.home}/{ENVIRONMENT}'), f'init of {user.name} has not written it')
+        self.dave.write(ENVIRONMENT, pathlib.Path(SAMPLE).read_text(encoding='ascii'))
+        self.dave.own.discard(f'{self.dave.home}/{ENVIRONMENT}')
+        os.mkdir(ROOTS, 0o755)
+        shutil.copy(SAMPLE, ROOTS)
+        self.carol.link('.config/environment.d', ROOTS)
+
     def remove(self):
         installed = [p for p in run('dpkg', '-L', 'mfad').splitlines() if not os.path.isdir(p)]
         check(all(map(os.path.lexists, installed)), 'not all of it is there')
-        run('dpkg', '-r', 'mfad')
+        said = run('dpkg', '-r', 'mfad')
         check(not programs(), 'something runs on')
         for port in (PORT, BOBS_PORT):
             check(not is_open(port), f'port {port} is open')
-        for user in (self.alice, self.bob, self.carol):
-            check(not os.path.lexists(user.runtime), f'{user.runtime} is there')
+        check(f'of user {self.carol.name}' in said and os.listdir(ROOTS), f"root's own file is gone: {said}")
         run('dpkg', '-P', 'mfad')
-        left = files('/usr', '/etc') - self.before
-        left |= {p for p in files('/var', '/run') if 'mfad' in p and not p.startswith(('/run/host', '/run/user'))}
-        left -= {p for p in left if 'mfad-alice' in p or 'mfad-bob' in p or 'mfad-carol' in p or 'mfad-test' in p}
+        left = files('/usr', '/etc', '/var', '/run') - self.before
+        left |= set().union(*(files(f'/run/user/{name}') for name in os.listdir('/run/user')))
+        left = {p for p in left if 'mfad' in p or p.startswith(('/usr/', '/etc/'))}
         check(not left, f'left behind: {sorted(left)}')
-        for user in (self.alice, self.bob):
-            kept = [p for p in files(user.home) if os.path.isfile(p) and 'mfad' in os.path.relpath(p, user.home)]
-            check({user.vault, user.home + '/.config/mfad/mfad.conf'} <= set(kept), f'not kept: {kept}')
+        for user in self.users:
+            expected = user.own | ({os.path.join(user.home, p) for p in STAYS} if user in self.names else set())
+            check(user.files() == expected, f'in the home of {user.name}, not as it is documented: '
+                                            f'{sorted(user.files() ^ expected)}')
 
     def install_again(self):
         """The vault is as it was."""
@@ -217,8 +258,9 @@ class Story:
 
     def tell(self):
         for chapter in (self.install, self.two_logins_of_one_user, self.another_user, self.strangers, self.screen_lock,
-                        self.suspend, self.upgrade, self.upgrade_with_a_sealed_vault, self.the_rest_of_the_upgrade,
-                        self.last_logout, self.remove, self.install_again):
+                        self.suspend, self.upgrade, self.upgrade_with_a_sealed_vault,
+                        self.upgrade_of_a_user_out_of_reach, self.the_rest_of_the_upgrade, self.last_logout,
+                        self.environments, self.removal_of_a_user_out_of_reach, self.remove, self.install_again):
             began = time.monotonic()
             print(f'-- {chapter.__name__}', flush=True)
             chapter()

@@ -82,23 +82,42 @@ class User:
         self.home = f'/home/{name}'
         self.runtime = f'/run/user/{self.uid}/mfad'
         self.vault = f'{self.home}/.local/share/mfad/vault'
+        self.own = self.files()  # that were there before, or that the user made by hand
 
-    def write(self, path, text):
-        """Below the home."""
-        full = os.path.join(self.home, path)
+    def files(self):
+        """Below the home, without the folders."""
+        return {p for p in files(self.home) if os.path.islink(p) or not os.path.isdir(p)}
+
+    def folder_for(self, path):
+        """The absolute path of it, whose folders are there from then on."""
         folder = self.home
         for part in os.path.dirname(path).split('/'):
             folder = os.path.join(folder, part)
             if not os.path.isdir(folder):
                 os.mkdir(folder, 0o700)
                 os.chown(folder, self.uid, self.uid)
+        full = os.path.join(self.home, path)
+        self.own.add(full)
+        return full
+
+    def link(self, path, target):
+        """A symbolic link below the home."""
+        full = self.folder_for(path)
+        os.symlink(target, full)
+        os.chown(full, self.uid, self.uid, follow_symlinks=False)
+
+    def write(self, path, text):
+        """Below the home."""
+        full = self.folder_for(path)
         with open(os.open(full, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), 'w', encoding='utf-8') as f:
             f.write(text)
         os.chown(full, self.uid, self.uid)
 
     def systemctl(self, *arguments):
-        """For this user's manager, as root does it."""
-        return run('systemctl', '--user', f'--machine={self.uid}@', *arguments).strip()
+        """For this user's manager, as that user; also where there is no bus."""
+        return run('setpriv', f'--reuid={self.uid}', f'--regid={self.uid}', '--init-groups', 'env', '-i',
+                   f'XDG_RUNTIME_DIR=/run/user/{self.uid}', 'PATH=/usr/bin:/bin', 'systemctl', '--user',
+                   *arguments).strip()
 
     def show(self, unit, name):
         return self.systemctl('show', '--value', f'--property={name}', unit)
