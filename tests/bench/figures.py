@@ -3,6 +3,7 @@ import os
 import statistics
 
 troubles = []  # what must not happen while measuring; the bench fails with them
+misses = []    # and with these: what verdict() has said of figures beyond their targets
 
 
 def say(text=''):
@@ -10,9 +11,12 @@ def say(text=''):
 
 
 def verdict(value, at_most=None, at_least=None):
+    """What to say behind a figure."""
     if at_most is not None and value > at_most:
+        misses.append(f'{value:.2f}, at most {at_most}')
         return f'  MISSES its target: at most {at_most}'
     if at_least is not None and value < at_least:
+        misses.append(f'{value:.2f}, at least {at_least}')
         return f'  MISSES its target: at least {at_least}'
     return ''
 

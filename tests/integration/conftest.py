@@ -1,5 +1,6 @@
 """Fixtures: the simulator (one for all tests, reset before each), and stacks of the real programs."""
 import os
+import shutil
 import signal
 import sys
 
@@ -9,7 +10,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.dirname(HERE)]
 
 from awssim.client import AwsSim  # noqa: E402
-from mfadtest import client, memory  # noqa: E402
+from mfadtest import client, manager as managers, memory, skips  # noqa: E402
 from mfadtest.build import Build  # noqa: E402
 from mfadtest.fake import FakeDaemons  # noqa: E402
 from mfadtest.stack import Stack  # noqa: E402
@@ -29,7 +30,8 @@ signal.signal(signal.SIGTERM, lambda number, frame: pytest.exit('terminated', re
 def pytest_addoption(parser):
     parser.addoption('--build-dir', default='build', help='the meson build directory under test')
     parser.addoption('--all-clients', action='store_true',
-                     help='also run the JavaScript, Go and rclone clients; then they must be there')
+                     help='also run the JavaScript, Go and rclone clients; then they, and whatever else a test needs, '
+                     'must be there')
 
 
 def pytest_configure(config):
@@ -49,7 +51,12 @@ def pytest_collection_modifyitems(config, items):
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     outcome = yield
+    skips.judge(outcome.get_result(), item.config.getoption('--all-clients'))
     setattr(item, 'report_' + call.when, outcome.get_result())
+
+
+def pytest_sessionfinish():
+    skips.tell()
 
 
 @pytest.fixture(scope='session')
@@ -133,6 +140,23 @@ def open_stack(stack):
 def unlocked(open_stack):
     open_stack.unlock()
     return open_stack
+
+
+@pytest.fixture(scope='session')
+def installed(build):
+    folder = managers.install(build)
+    yield f'{folder}/usr/local'
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def manager(installed, running_simulator, vault_template):
+    """A user manager with mfad installed and nothing enabled; the vault is sealed."""
+    made = managers.Manager(installed, running_simulator.config, vault_template)
+    try:
+        yield made.start()
+    finally:
+        made.stop()
 
 
 @pytest.fixture

@@ -514,11 +514,17 @@ def test_huge_answer_costs_no_memory(build, sim):
     assert max(peak) < 20 * 1024
 
 
+def curl_sec(sim):
+    began = time.monotonic()
+    subprocess.run(['curl', '--silent', '--output', '/dev/null', '--cacert', sim.ca_file, sim.url], check=True)
+    return time.monotonic() - began
+
+
 @pytest.mark.sanitizers_no
 def test_speed(run, sim):
-    """Starting a process for each call must not cost the user anything that he could notice."""
-    took = [run().took * 1000 for _ in range(15)]
-    assert min(took) < 25, took  # the least, for the machine may be busy with other things
+    """Starting a process for each call must not cost the user anything that he could notice: it is beside another one."""
+    took, beside = zip(*((run().took, curl_sec(sim)) for _ in range(15)))
+    assert min(took) < 2 * min(beside) + 0.01, (took, beside)
 
 
 def test_packet_layout_is_the_one_of_the_header():

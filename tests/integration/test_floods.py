@@ -2,6 +2,7 @@
 import contextlib
 import os
 import resource
+import select
 import socket
 import time
 
@@ -91,6 +92,39 @@ def test_more_connections_than_the_limit_the_newest_is_served(unlocked):
             assert descriptors(unlocked.front) < 1100
             assert memory_kib(unlocked.front) < 32 * 1024
         wait_until(lambda: descriptors(unlocked.front) <= before + 1, what='the descriptors to be closed')
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def is_answered_while_others_are_held(stack):
+    """Whether /healthz and a profile with credentials are answered before the first of more clients of a role that
+    hangs than there can be connections has waited for its time."""
+    request = web.request_bytes('/profile/slow', stack.port, stack.token)
+    with contextlib.ExitStack() as held:
+        crowd = []
+        for _ in range(1100):
+            crowd.append(held.enter_context(connect(stack)))
+            crowd[-1].sendall(request)  # or it would be one that gives way
+        statuses = []
+        for path in ('/healthz', '/'):
+            with contextlib.suppress(OSError):
+                statuses.append(stack.get(path).status)
+        return statuses == [200, 200] and not select.select(crowd[:1], [], [], 0)[0]
+
+
+@pytest.mark.sanitizers_no
+def test_clients_of_a_role_that_hangs_leave_room_for_others(make_stack):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 2400:
+        pytest.skip('too few descriptors allowed')
+    stack = make_stack()
+    stack.write_profiles({'slow': {'role_arn': 'arn:aws:iam::123456789012:role/slow', 'source_profile': 'default'}})
+    stack.start().unlocked()
+    stack.simulator.fault('delay', 'AssumeRole', count=-1, sec=60)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (2400, hard))
+    try:
+        # a busy machine may need all of that time for making the connections
+        assert any(is_answered_while_others_are_held(stack) for _ in range(5))
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 

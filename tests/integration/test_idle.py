@@ -1,56 +1,94 @@
-"""What mfad costs while nobody asks for anything."""
+"""What mfad costs while nobody asks for anything: the units as they are shipped, in a real user manager."""
+import contextlib
 import os
 import time
 
 import pytest
+from mfadtest.manager import inside
+from mfadtest.processes import wait_until
 
-PSS_MAX_KIB = 12 * 1024  # of all programs together, with the session unlocked
-IDLE_SEC = 5
+PSS_MAX_KIB = 12 * 1024  # of all programs together, with a session and a role
+IDLE_SEC = 40            # more than two rounds of mfad's watchdog, and one of mfad-signer's
+UNITS = {'mfad': 'mfad.service', 'mfad-signer': 'mfad-signer.service', 'mfad-peers': None}  # no service of its own
+
+pytestmark = [pytest.mark.root, pytest.mark.sanitizers_no]
 
 
-def programs(stack):
-    """mfad, mfad-signer, and the child that mfad names callers with."""
-    folder = os.path.dirname(stack.build.front)
+def programs():
+    """{name: pid}: all of ours that run in this namespace of processes."""
     found = []
-    for entry in os.listdir('/proc'):
-        try:
-            if not entry.isdigit() or os.path.dirname(os.readlink(f'/proc/{entry}/exe')) != folder:
-                continue
-            with open(f'/proc/{entry}/stat', encoding='ascii') as f:
-                pid, parent = int(entry), int(f.read().rsplit(')', 1)[1].split()[1])
-        except OSError:
-            continue
-        if pid in (stack.front.pid, stack.signer.pid) or is_child_of_front(stack, pid, parent):
-            found.append(pid)
+    for pid in filter(str.isdigit, os.listdir('/proc')):
+        with contextlib.suppress(OSError), open(f'/proc/{pid}/comm', encoding='ascii') as f:
+            found.append((f.read().rstrip('\n'), int(pid)))
+    ours = sorted(entry for entry in found if entry[0].startswith('mfa'))
+    assert [name for name, _ in ours] == sorted(UNITS), ours
+    return dict(ours)
+
+
+def pss_kib():
+    found = {}
+    for name, pid in programs().items():
+        with open(f'/proc/{pid}/smaps_rollup', encoding='ascii') as f:
+            found[name] = next(int(line.split()[1]) for line in f if line.startswith('Pss:'))
     return found
 
 
-def is_child_of_front(stack, pid, parent):
-    """mfad-peers has left mfad's family, but not its process group's session."""
-    return parent == stack.front.pid or os.getsid(pid) == os.getsid(stack.front.pid)
-
-
-def pss_kib(pid):
-    with open(f'/proc/{pid}/smaps_rollup', encoding='ascii') as f:
-        return next(int(line.split()[1]) for line in f if line.startswith('Pss:'))
-
-
 def wakeups(pid):
+    """How often it went to sleep; to be interrupted by others while it works is none of its doing."""
     with open(f'/proc/{pid}/status', encoding='ascii') as f:
-        return sum(int(line.split()[1]) for line in f if 'ctxt_switches' in line)
+        return next(int(line.split()[1]) for line in f if line.startswith('voluntary_ctxt_switches:'))
 
 
-@pytest.mark.root
-@pytest.mark.sanitizers_no
-def test_idle(unlocked):
-    assert unlocked.get().status == 200
-    time.sleep(6)  # until the connection and what was put off have ended
-    running = programs(unlocked)
-    assert len(running) >= 2
-    pss = {pid: pss_kib(pid) for pid in running}
+class Counted:
+    """The wake-ups of one program, and the pings of its watchdog, which the manager counts by their times."""
+
+    def __init__(self, stack, pid, unit):
+        self.stack, self.pid, self.unit = stack, pid, unit
+        self.times = set()
+        self.at_first = self.look()
+
+    def ping(self):
+        return self.unit and self.stack.show('WatchdogTimestampMonotonic', self.unit)
+
+    def look(self):
+        """Both as they were at one moment."""
+        def both():
+            count, time_of = wakeups(self.pid), self.ping()
+            time.sleep(0.05)
+            return (wakeups(self.pid), self.ping()) == (count, time_of) and (count, time_of)
+        count, time_of = wait_until(both, what=f'a moment of rest of {self.pid}')
+        self.times.add(time_of)
+        return count
+
+    def since(self):
+        """(wake-ups, pings)"""
+        return self.look() - self.at_first, len(self.times) - 1
+
+
+def idle(stack):
+    """{program: (wake-ups, pings)} of IDLE_SEC."""
+    counted = {name: Counted(stack, pid, UNITS[name]) for name, pid in programs().items()}
+    end = time.monotonic() + IDLE_SEC
+    while time.monotonic() < end:
+        time.sleep(3)  # no two pings are closer than 15 s
+        for one in counted.values():
+            one.times.add(one.ping())
+    return {name: one.since() for name, one in counted.items()}
+
+
+def test_idle(manager):
+    @inside
+    def wake_for_pings_only(stack):
+        stack.write_profiles({'dev': {'role_arn': 'arn:aws:iam::123456789012:role/dev', 'source_profile': 'default'}})
+        stack.start().unlocked()
+        assert stack.get().status == stack.get_profile('dev').status == 200
+        time.sleep(7)  # until connections and what was put off have ended
+        found = idle(stack)
+        print('wake-ups and pings', found)
+        assert {name: woken for name, (woken, _) in found.items()} == {name: pings for name, (_, pings) in found.items()}
+        assert found['mfad'][1] >= 1, 'the watchdog does not run: this is not what is shipped'
+
+    wake_for_pings_only(manager)
+    pss = manager.call(pss_kib, as_root=True)
     print('PSS in KiB', pss)
     assert sum(pss.values()) < PSS_MAX_KIB, pss
-    before = {pid: wakeups(pid) for pid in running}
-    time.sleep(IDLE_SEC)
-    woken = {pid: wakeups(pid) - before[pid] for pid in running}
-    assert not any(woken.values()), woken

@@ -85,13 +85,14 @@ def test_500_gets_while_an_unlock_fails_hear_why(open_stack):
 
 def test_renewal_in_flight_holds_nobody(unlocked):
     unlocked.simulator.options(clock_offset=30)
-    unlocked.simulator.fault('delay', 'GetSessionToken', sec=2)
+    unlocked.simulator.fault('delay', 'GetSessionToken', sec=4)
     with unlocked.control() as c:
         c.send('Unlock', code=unlocked.simulator.totp())
         wait_until(lambda: len(unlocked.posts()) == 2)
         answers = web.get_many(unlocked.port, unlocked.token, 100)
+        # whoever is held is told 503 after 0.8 s
         assert {a.status for a in answers} == {200}
-        assert max(a.sec for a in answers) < 0.7
+        assert max(a.sec for a in answers) < 3
         c.receive()
 
 

@@ -170,14 +170,20 @@ def options_of(text):
 
 
 def helps_of(program):
-    """What `PROGRAM --help` prints, and `PROGRAM COMMAND --help` for each command that it lists."""
+    """What `PROGRAM --help` prints, and `PROGRAM COMMAND --help` for each command that it lists. The commands, the
+    texts, and what is wrong with them."""
+    problems = []
+
     def ask(*words):
-        return subprocess.run([program, *words, '--help'], capture_output=True, text=True, check=False,
-                              timeout=10).stdout
+        done = subprocess.run([program, *words, '--help'], capture_output=True, text=True, check=False, timeout=10)
+        if done.returncode != 0 or not done.stdout:
+            problems.append(f'{" ".join([program, *words])} --help: exit {done.returncode}')
+        return done.stdout
 
     text = ask()
     commands = re.findall(r'^    ([a-z]+(?: [a-z]+)?)  +\S', text, flags=re.M)
-    return commands, text + ''.join(ask(*command.split()) for command in commands)
+    text += ''.join(ask(*command.split()) for command in commands)
+    return commands, text, problems
 
 
 def check_man(tree, programs=()):
@@ -191,7 +197,10 @@ def check_man(tree, programs=()):
         if not pages:
             problems.append(f'docs/man: no page for {name}')
             continue
-        commands, text = helps_of(program)
+        commands, text, wrong = helps_of(program)
+        problems += wrong
+        if pages[0].endswith('.1.scd') and not commands:
+            problems.append(f'{name} --help: lists no command')
         # scdoc wants a backslash before some signs, and stars around what is bold
         page = tree.text(pages[0]).replace('\\', '').replace('*', '')
         problems += [f'{pages[0]}: does not mention {word}, which {name} --help prints'

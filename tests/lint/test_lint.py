@@ -3,6 +3,7 @@
 import os
 import shutil
 import stat
+import subprocess
 import tempfile
 import unittest
 
@@ -36,6 +37,28 @@ class Lint(unittest.TestCase):
         self.assertTrue(problems, 'the check found nothing')
         for word in words:
             self.assertIn(word, '\n'.join(problems))
+
+    def test_files(self):
+        """Whatever they are called; and as git has them, where it is."""
+        for path in ('debian/mfad.postinst', 'systemd/mfad.service.in', 'docs/a.md'):
+            self.write(path, 'text\n')
+        self.write('build-x/made.c', '')
+        self.write('build-x.log', 'text\n')
+        self.write('tests/vectors/v.ini', '')
+        self.write('image', 'a\0b')
+        ours = ['debian/mfad.postinst', 'docs/a.md', 'systemd/mfad.service.in']
+        self.assertEqual(Tree(self.root).files, ours)
+        if shutil.which('git'):
+            subprocess.run(['git', 'init', '-q', self.root], check=True)
+            self.write('.gitignore', 'build-x*\n*.log\n')
+            self.write('new.log', 'x\n')
+            self.assertEqual(Tree(self.root).files, ['.gitignore', *ours])
+            # inside of another project it is a tarball again
+            self.assertEqual(Tree(os.path.join(self.root, 'debian')).files, ['mfad.postinst'])
+
+    def test_shell_files(self):
+        self.write('debian/mfad.postinst', '#!/bin/sh\nset -e\n')
+        self.assertEqual(Tree(self.root).shell_files(), ['debian/mfad.postinst'])
 
     def test_layers_upward(self):
         tree = self.tree(common__log_DOT_c='#include "common/sigv4.h"\n', common__sigv4_DOT_h='')
@@ -145,14 +168,19 @@ class Lint(unittest.TestCase):
         self.assert_says(checks.check_architecture(Tree(self.root)), 'does not exist')
 
     def test_man(self):
-        self.write('mfactl', '#!/bin/sh\necho "  --code-stdin  reads a code"\n', 0o755)
+        help_text = '#!/bin/sh\necho "    lock      forgets"; echo "  --code-stdin  reads a code"\n'
+        self.write('mfactl', help_text, 0o755)
         self.assertTrue(os.stat(os.path.join(self.root, 'mfactl')).st_mode & stat.S_IXUSR)
         program = [os.path.join(self.root, 'mfactl')]
         self.assert_says(checks.check_man(Tree(self.root), program), 'no page')
-        tree = self.tree(docs__man__mfactl_DOT_1_DOT_scd='*--yes*\n')
+        tree = self.tree(docs__man__mfactl_DOT_1_DOT_scd='*lock* *--yes*\n')
         self.assert_says(checks.check_man(tree, program), '--code-stdin')
-        tree = self.tree(docs__man__mfactl_DOT_1_DOT_scd='*\\-\\-code-stdin*\n')
+        tree = self.tree(docs__man__mfactl_DOT_1_DOT_scd='*lock* *\\-\\-code-stdin*\n')
         self.assertEqual(checks.check_man(tree, program), [])
+        self.write('mfactl', help_text + 'exit 1\n', 0o755)
+        self.assert_says(checks.check_man(tree, program), 'mfactl --help: exit 1', 'mfactl lock --help: exit 1')
+        self.write('mfactl', '#!/bin/sh\necho "  --code-stdin"\n', 0o755)
+        self.assert_says(checks.check_man(tree, program), 'lists no command')
 
     def test_man_of_commands(self):
         self.write('mfactl', '#!/bin/sh\n[ "$1" = --help ] && echo "    key list      the keys" ||'

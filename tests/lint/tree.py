@@ -1,10 +1,9 @@
 """The source tree as the checks see it: its files, their text, and C without comments and strings."""
 import os
 import re
+import subprocess
 
 SKIPPED_FOLDERS = {'.git', '__pycache__', 'node_modules', '.pytest_cache', 'corpus', 'vectors'}
-TEXT_SUFFIXES = {'.c', '.h', '.py', '.sh', '.md', '.scd', '.varlink', '.build', '.txt', '.js',
-                 '.mjs', '.go', '.json', '.fish', '.bash', '.service', '.socket', '.conf', ''}
 
 
 class Tree:
@@ -13,16 +12,34 @@ class Tree:
     def __init__(self, root):
         self.root = root
         self._texts = {}
-        self.files = sorted(self._walk())
+        self.files = sorted(self._paths())
 
-    def _walk(self):
+    def _paths(self):
+        """What git knows or would take; of a tarball, all that building and running does not make."""
+        known = self._of_git()
+        for path in self._of_folders() if known is None else known:
+            if not SKIPPED_FOLDERS & set(path.split('/')) and is_text(self.absolute(path)):
+                yield path
+
+    def _of_git(self):
+        """None without git, or when this is not the top folder of what it keeps."""
+        def git(*words):
+            return subprocess.run(['git', '-C', self.root, *words], capture_output=True, text=True, check=True).stdout
+        try:
+            if os.path.realpath(git('rev-parse', '--show-toplevel').rstrip('\n')) != os.path.realpath(self.root):
+                return None
+            return git('ls-files', '-z', '--cached', '--others', '--exclude-standard').split('\0')[:-1]
+        except (OSError, subprocess.CalledProcessError):
+            return None
+
+    def _of_folders(self):
         for folder, names, files in os.walk(self.root):
             relative = os.path.relpath(folder, self.root)
-            names[:] = [n for n in names if n not in SKIPPED_FOLDERS and not (
-                relative == '.' and n.startswith('build'))]
+            if relative == '.':  # folders, and the logs of builds that failed
+                names[:], files = ([n for n in entries if not n.startswith('build')] for entries in (names, files))
+            names[:] = [n for n in names if n not in SKIPPED_FOLDERS]
             for name in files:
-                if os.path.splitext(name)[1] in TEXT_SUFFIXES:
-                    yield os.path.normpath(os.path.join(relative, name))
+                yield os.path.normpath(os.path.join(relative, name))
 
     def text(self, path):
         if path not in self._texts:
@@ -44,6 +61,15 @@ class Tree:
     def shell_files(self):
         return [f for f in self.files if f.endswith(('.sh', '.bash')) or
                 re.match(r'#!/bin/(ba|da)?sh\b', self.text(f))]
+
+
+def is_text(path):
+    """False also for what is not there: a file that git still knows."""
+    try:
+        with open(path, 'rb') as f:
+            return os.path.isfile(path) and b'\0' not in f.read()
+    except OSError:
+        return False
 
 
 def c_blank(text):

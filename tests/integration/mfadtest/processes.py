@@ -24,6 +24,26 @@ def wait_until(condition, sec=10, what='the condition'):
         time.sleep(0.01)
 
 
+def group(leader):
+    """{pid: name} of what lives of the group of processes that @leader leads or led: what it started belongs to it, also
+    after its end, and another test's never does."""
+    found = {}
+    for pid in filter(str.isdigit, os.listdir('/proc')):
+        try:
+            with open(f'/proc/{pid}/stat', encoding='ascii', errors='replace') as f:
+                name, rest = f.read().split('(', 1)[1].rsplit(')', 1)
+        except OSError:
+            continue
+        state, _, its_group = rest.split()[:3]
+        if int(its_group) == leader and state not in 'ZX':
+            found[int(pid)] = name
+    return found
+
+
+def descriptors(pid):
+    return len(os.listdir(f'/proc/{pid}/fd'))
+
+
 class Program:
     """@argv in @environment; its standard error goes to @log_path. Ready when it says READY=1."""
 
