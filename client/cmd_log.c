@@ -243,18 +243,14 @@ static enum exit_code log_of_mfad(struct log_view *v, bool follows) {
         }
 }
 
-static int64_t at_usec(const json_t *records, size_t i) {
-        return call_number(json_array_get(records, i), "at_usec", 0);
-}
-
 /* Whether the journal, whose @records these are, has also the present, of which mfad has @memory. It may have
  * been turned off since, or be kept where this user may not read. */
 static bool has_the_present(const json_t *records, const json_t *memory) {
-        int64_t newest = at_usec(records, json_array_size(records) - 1);
-        int64_t oldest = at_usec(json_object_get(memory, "records"), 0);
+        const json_t *last = json_array_get(records, json_array_size(records) - 1);
+        int64_t told = call_number(memory, "newest_usec", 0);
 
-        return newest + LATE_USEC >= oldest ||
-               oldest + LATE_USEC >= clock_wall_sec() * (int64_t)USEC_PER_SEC;
+        return call_number(last, "at_usec", 0) + LATE_USEC >= told ||
+               told + LATE_USEC >= clock_wall_sec() * (int64_t)USEC_PER_SEC;
 }
 
 /* The journal's records when these are all that there are; else NULL. */

@@ -217,23 +217,24 @@ static enum exit_code print(json_t *status, const struct args *args) {
         return output_close() < 0 ? EXIT_CODE_FAILURE : EXIT_CODE_OK;
 }
 
-/* Goes on until the connection ends. Returns a code, or -ECONNRESET when mfad has gone. */
+/* Goes on until the connection ends. Returns a code, or -ECONNRESET when mfad has gone after it had answered. */
 static int follow(struct link *control, const struct args *args) {
+        bool continues = false, has_answered = false;
         json_auto_t *status = NULL;
         char error[LINK_ERROR_MAX];
-        bool continues = false;
         int r;
 
         r = link_call_more(control, CONTROL("GetStatus"), NULL, error, &status, &continues);
         for (;;) {
                 enum exit_code code;
 
-                if (r == -ECONNRESET)
+                if (r == -ECONNRESET && has_answered)
                         return r;
                 if (r < 0)
                         return (int)errors_link("control", r);
                 if (r > 0)
                         return (int)errors_service(error, status);
+                has_answered = true;
                 code = print(status, args);
                 if (code != EXIT_CODE_OK || !continues)
                         return (int)code;

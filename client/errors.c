@@ -128,7 +128,7 @@ static void say_not_running(const char *program, bool is_signer) {
         output_error("%s is not running", program);
         /* what has just failed would fail again */
         if (units_has_failed(is_signer ? "mfad-signer.socket" : "mfad.socket") ||
-            (!is_signer && port_is_anothers(port_configured())))
+            (!is_signer && !units_are_there() && port_is_anothers(port_configured())))
                 output_hint("something is in its way; run: " NEXT_DOCTOR);
         else
                 output_hint("run: %s", units_how_to_start());

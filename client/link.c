@@ -12,7 +12,7 @@
 
 #define CONNECT_MSEC 5000
 #define READ_LEN     4096
-#define AGAIN_TRIES  50
+#define AGAIN_MSEC   1000
 #define AGAIN_NSEC   20000000 /* between two of them */
 
 struct link {
@@ -95,11 +95,12 @@ int link_open(const char *socket, struct link **ret) {
 
 int link_open_again(const char *socket, struct link **ret) {
         const struct timespec pause = {.tv_nsec = AGAIN_NSEC};
+        uint64_t now = clock_boot_usec(), end = now + AGAIN_MSEC * USEC_PER_MSEC;
         int r = -ECONNREFUSED;
 
-        for (int i = 0; r < 0 && i < AGAIN_TRIES; i++) {
+        for (; (r == -ECONNREFUSED || r == -ENOENT) && now < end; now = clock_boot_usec()) {
                 (void)nanosleep(&pause, NULL); /* a signal ends us or means nothing */
-                r = link_open(socket, ret);
+                r = open_link(socket, AGAIN_MSEC, ret);
         }
         return r;
 }

@@ -196,7 +196,8 @@ static void take_limit(struct audit *a, struct limit *l, uint64_t key, bool is_s
 
 /* True when there is to be no record, only a count. */
 static bool is_suppressed(struct audit *a, struct limit *l, uint64_t now) {
-        if (l->n < AUDIT_EACH_MAX && may_record(share_of(a, l->is_stranger), now)) {
+        if (l->n < (l->is_stranger ? 1 : AUDIT_EACH_MAX) &&
+            may_record(share_of(a, l->is_stranger), now)) {
                 l->n++;
                 return false;
         }

@@ -1,9 +1,9 @@
 /* audit.h - one record for every credential that is handed out or refused: who, which, and what became of it.
  * Owns:  the rate limit.
  * Calls: peers.h, log.h.
- * Limit: AUDIT_EACH_MAX records of one program, profile and result, or of one other user, within
- *        AUDIT_WINDOW_SEC; AUDIT_ALL_MAX of all, and AUDIT_STRANGERS_MAX of all other users; then their
- *        number in one record when that time is over.
+ * Limit: AUDIT_EACH_MAX records of one program, profile and result within AUDIT_WINDOW_SEC, AUDIT_ALL_MAX
+ *        of all; one of each other user, AUDIT_STRANGERS_MAX of all of them, for what they do is kept in the
+ *        same places as ours; then their number in one record when that time is over.
  *
  * Nothing here fails a request or takes time that grows with anything: see peers.h for the looking up. */
 #pragma once
@@ -13,7 +13,7 @@
 
 #define AUDIT_EACH_MAX      10
 #define AUDIT_ALL_MAX       300
-#define AUDIT_STRANGERS_MAX 60
+#define AUDIT_STRANGERS_MAX 12
 #define AUDIT_WINDOW_SEC    10
 
 #define AUDIT_UNKNOWN_UID ((uid_t)-1) /* nobody's: POSIX setreuid(2) */

@@ -10,6 +10,7 @@ static json_t *record_json(const struct recent_event *e) {
 /* The answer with what comes after *@number, which is moved on. NULL when out of memory. */
 static json_t *page_new(const struct recent *recent, int64_t *number) {
         const struct recent_event *e = recent_after(recent, *number);
+        const struct recent_event *newest = recent_newest(recent);
         json_t *records = json_array();
 
         for (int i = 0; e && i < CONTROL_LOG_PAGE; i++) {
@@ -20,8 +21,10 @@ static json_t *page_new(const struct recent *recent, int64_t *number) {
                 *number = e->number;
                 e = recent_after(recent, *number);
         }
-        return json_pack("{s:o, s:I, s:b, s:b}", "records", records, "last", (json_int_t)*number,
-                         "is_last", e == NULL, "in_journal", log_is_in_journal());
+        return json_pack("{s:o, s:I, s:b, s:b, s:I}", "records", records, "last",
+                         (json_int_t)*number, "is_last", e == NULL, "in_journal",
+                         log_is_in_journal(), "newest_usec",
+                         (json_int_t)(newest ? newest->wall_usec : 0));
 }
 
 /* Tells what there is. Returns whether there is more. */

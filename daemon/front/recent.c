@@ -110,6 +110,10 @@ const struct recent_event *recent_after(const struct recent *r, int64_t number) 
         return number < r->last ? r->all[(number + 1) % RECENT_MAX] : NULL;
 }
 
+const struct recent_event *recent_newest(const struct recent *r) {
+        return recent_after(r, r->last - 1);
+}
+
 void recent_watch(struct recent *r, void (*fn)(void *userdata), void *userdata) {
         r->fn = fn;
         r->userdata = userdata;

@@ -26,5 +26,7 @@ DEFINE_FREEP(struct recent, recent)
 /* The first event after @number, 0 for the oldest; NULL when there is none. A number that was never given
  * counts as 0. Lent until the next event. */
 const struct recent_event *recent_after(const struct recent *r, int64_t number);
+/* The newest event; NULL when there is none. Lent as above. */
+const struct recent_event *recent_newest(const struct recent *r);
 /* @fn runs after every event, from wherever that happened; it must not log. NULL for nobody. */
 void recent_watch(struct recent *r, void (*fn)(void *userdata), void *userdata);

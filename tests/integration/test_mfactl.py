@@ -2,7 +2,9 @@
 never would."""
 import json
 import os
+import socket
 import subprocess
+import threading
 
 import pytest
 from mfadtest import client
@@ -194,6 +196,21 @@ def test_watch_prints_every_change(fake):
     fake.answers['Control.GetStatus'] = [fake.status(state=s) for s in ('locked', 'unlocking', 'unlocked')]
     done = fake.mfactl('status', '--watch', '--json')
     assert [json.loads(line)['state'] for line in done.out.splitlines()] == ['locked', 'unlocking', 'unlocked']
+
+
+def test_watch_of_a_service_that_hangs_up_ends(fake):
+    """It goes on after what it has seen work, not for ever."""
+    path = os.path.join(fake.sockets, 'control')
+    os.rename(path, path + '-')
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        os.chmod(path, 0o600)
+        listener.listen()
+        thread = threading.Thread(target=lambda: listener.accept()[0].close())
+        thread.start()
+        done = fake.mfactl('status', '--watch')
+        thread.join()
+    assert done.code == client.NOT_RUNNING and 'ended in the middle' in done.err, done
 
 
 def test_output_that_nobody_reads_is_no_success(fake):

@@ -348,6 +348,17 @@ def test_the_morning_after_an_outage(make_patient):
     assert patient.stack.mfactl('creds', '--profile', 'dev').code == client.LOCKED
 
 
+@pytest.mark.parametrize('kind', ['throttle', 'access_denied'])
+def test_refresh_of_a_chain_asks_once(patient, kind):
+    patient.begin(kind)
+    assert patient.stack.get_profile('prod').status in (400, 403)
+    before = patient.calls()
+    done = patient.stack.mfactl('refresh', 'prod')
+    assert done.code == client.AWS and done.sec < 10, done
+    time.sleep(1)
+    assert patient.calls() == before + 1
+
+
 def test_refresh_without_a_session_says_that_nothing_was_bought(make_patient):
     patient = make_patient(duration_seconds=3600)
     patient.leap(31 * MINUTE)

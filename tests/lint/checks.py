@@ -26,6 +26,10 @@ class Skipped(Exception):
     """A check that cannot run here, with the reason."""
 
 
+class OtherVersion(Skipped):
+    """What it needs is there, but a distribution has one version of it only."""
+
+
 def check_sizes(tree):
     problems = []
     for path in tree.files:
@@ -74,8 +78,10 @@ def check_clang_format(tree):
     program = shutil.which('clang-format')
     version = subprocess.run([program, '--version'], capture_output=True, text=True,
                              check=True).stdout if program else ''
+    if not program:
+        raise Skipped('no clang-format here')
     if f'version {CLANG_FORMAT_VERSION}.' not in version:
-        raise Skipped(f'needs clang-format {CLANG_FORMAT_VERSION}')
+        raise OtherVersion(f'needs clang-format {CLANG_FORMAT_VERSION}')
     files = tree.c_files()
     if not files:
         return []

@@ -250,8 +250,8 @@ static void test_strangers_have_a_share_of_their_own(void **state) {
         clock_advance(AUDIT_WINDOW_SEC * USEC_PER_SEC);
         for (int i = 0; i < 1000; i++)
                 audit_stranger(w->audit, 99999);
-        assert_true(total(w, &n_records) > AUDIT_EACH_MAX);
-        assert_true(n_records <= AUDIT_EACH_MAX + 1); /* and what its place had suppressed */
+        assert_true(total(w, &n_records) >= 1);
+        assert_true(n_records <= 2); /* and what its place had suppressed */
         w->audit = audit_free(w->audit);
         (void)total(w, &n_records);
 }

@@ -372,8 +372,15 @@ static void test_renew_chain(void **state _unused_) {
 
         assert_int_equal(answer_calls(FAILURE_DENIED), 1);
         (void)profiles_resolve(NULL, "a-b", &view);
+        for (unsigned i = 0; i < 2; i++) {
+                assert_int_equal(roles_renew(roles, &view, &role), 0);
+                assert_int_equal(n_asked, 2 + i);
+                assert_int_equal(answer_calls(i == 0 ? FAILURE_DENIED : FAILURE_UNREACHABLE), 1);
+                assert_int_equal(n_in_flight(), 0); /* once, and not for ever */
+                assert_false(role_is_busy(role));
+        }
         assert_int_equal(roles_renew(roles, &view, &role), 0);
-        assert_int_equal(n_asked, 2);
+        assert_int_equal(n_asked, 4);
         while (answer_calls(FAILURE_NONE) > 0)
                 ;
         assert_non_null(lease_creds(role_lease(role)));

@@ -1,4 +1,5 @@
-"""Why a test may be left out under --all-clients: for what the machine is, never for what is not installed on it."""
+"""Why a test may be left out under --all-clients: for what the kernel is, never for what is not installed. It wants a
+machine where root may do everything; in most containers root may not."""
 import os
 import re
 
