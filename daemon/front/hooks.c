@@ -108,7 +108,6 @@ static void disconnect(struct hooks *h) {
         h->bus = sd_bus_close_unref(h->bus);
         h->inhibitor_fd = fd_close(h->inhibitor_fd); /* nobody would hear what it waits for */
         h->logind[0] = '\0';
-        h->has_missed = false;
         h->was_logged_in = false;
         /* only fails for a source of another process */
         (void)sd_event_source_set_enabled(h->idle_timer, SD_EVENT_OFF);

@@ -221,7 +221,7 @@ static int on_reload_signal(_unused_ sd_event_source *s,
                 update_hooks(m);
         }
         control_changed(m->control); /* also what is wrong with it */
-        notify_send("READY=1");
+        tell_systemd(m, "READY=1\n");
         return 0;
 }
 
@@ -239,7 +239,7 @@ static int on_end_signal(sd_event_source *s, _unused_ const struct signalfd_sigi
 
         if (!m->end && is_code_under_way(m))
                 r = sd_event_add_time(m->event, &m->end, CLOCK_BOOTTIME,
-                                      clock_boot_usec() + MANAGER_END_SEC * USEC_PER_SEC, 0, on_end,
+                                      clock_boot_usec() + MANAGER_END_SEC * USEC_PER_SEC, 1, on_end,
                                       m);
         if (r >= 0)
                 r = sd_event_source_set_priority(m->end, SD_EVENT_PRIORITY_IDLE);
@@ -411,6 +411,8 @@ struct manager *manager_free(struct manager *m) {
         if (!m)
                 return NULL;
         notify_stop();
+        if (m->peers) /* first, so that it has ended by itself when systemd looks for what is left */
+                (void)fd_close(peers_detach_fd(m->peers)); /* always -EBADF */
         if (m->signer)
                 signer_client_watch(m->signer, NULL, NULL);
         (void)sd_event_source_disable_unref(m->end);

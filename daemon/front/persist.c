@@ -132,11 +132,15 @@ static int write_file(const struct persist *p) {
         return r;
 }
 
-static void arm(struct persist *p, uint64_t usec) {
-        p->is_changed = true; /* so it is written at our end at the latest */
+static void set_timer(struct persist *p, uint64_t usec) {
         if (sd_event_source_set_time(p->timer, clock_boot_usec() + usec) < 0 ||
             sd_event_source_set_enabled(p->timer, SD_EVENT_ONESHOT) < 0)
                 log_debug("cannot arm the timer of the file \"" PERSIST_FILE_NAME "\"");
+}
+
+static void arm(struct persist *p, uint64_t usec) {
+        p->is_changed = true; /* so it is written at our end at the latest */
+        set_timer(p, usec);
 }
 
 static void on_not_written(struct persist *p, int r) {
@@ -173,8 +177,20 @@ static void save(struct persist *p) {
         settle(p);
 }
 
+/* Something stood in the way that may be gone soon. */
+static void try_again(struct persist *p) {
+        set_timer(p, PERSIST_AGAIN_SEC * USEC_PER_SEC);
+}
+
+static void ask_status(struct persist *p);
+
 static int on_timer(_unused_ sd_event_source *s, _unused_ uint64_t usec, void *userdata) {
-        save(userdata);
+        struct persist *p = userdata;
+
+        if (!p->is_old)
+                save(p);
+        if ((p->is_old || !p->is_wrapped) && !p->asking)
+                ask_status(p); /* and then for the key, if the vault is open */
         return 0;
 }
 
@@ -305,12 +321,13 @@ static bool restore(struct persist *p) {
                 r = n_sessions = restore_sessions(p, &entries);
         if (r < 0) {
                 p->key = secret_free(p->key);
-                if (is_passing(r))
+                if (is_passing(r)) {
                         (void)log_warning(r, "cannot read the file \"" PERSIST_FILE_NAME
-                                             "\" now; the next news of mfad-signer bring another "
-                                             "try");
-                else
+                                             "\" now, and will try again");
+                        try_again(p);
+                } else {
                         give_up(p, r, "was changed or cannot be read");
+                }
                 return false;
         }
         p->is_old = false;
@@ -329,8 +346,6 @@ static void tell(const struct persist *p, bool is_back) {
         if (p->fn && !persist_is_restoring(p))
                 p->fn(is_back, p->userdata);
 }
-
-static void ask_status(struct persist *p);
 
 /* mfad-signer did not answer. One that starts afresh has closed its connections, and is there again in a moment;
  * else its next news bring the next try. */
@@ -356,7 +371,9 @@ static void on_unwrapped(int r, struct signer_answer *answer, void *userdata) {
         } else if (answer->type == SIGNER_ANSWER_REFUSED &&
                    answer->refusal == SIGNER_REFUSED_ALIEN) {
                 give_up(p, 0, "is not of this vault, its passphrase and this boot");
-        } /* else sealed meanwhile, or in trouble */
+        } else { /* sealed meanwhile, or in trouble */
+                try_again(p);
+        }
         /* then a key of our own, or the one that came back: wrapped under an earlier passphrase, perhaps */
         if (!p->is_old)
                 persist_signer_changed(p);
@@ -367,8 +384,10 @@ static void on_wrapped(int r, struct signer_answer *answer, void *userdata) {
         struct persist *p = userdata;
 
         p->asking = NULL;
-        if (r < 0 || answer->type != SIGNER_ANSWER_WRAPPED)
-                return; /* as above */
+        if (r < 0 || answer->type != SIGNER_ANSWER_WRAPPED) {
+                try_again(p);
+                return;
+        }
         memcpy(p->wrapped, answer->wrapped, sizeof(p->wrapped));
         p->is_wrapped = true;
         /* who bought a session meanwhile waits for this; and a file with the key as it was wrapped before is
@@ -410,9 +429,12 @@ static int on_ask(_unused_ sd_event_source *s, void *userdata) {
                 r = signer_client_ask(p->signer, &q, p->is_old ? on_unwrapped : on_wrapped, p,
                                       &p->asking);
         explicit_bzero(&q, sizeof(q));
-        if (r < 0)
+        if (r < 0) {
                 (void)log_warning(r, "cannot ask mfad-signer about the file \"" PERSIST_FILE_NAME
-                                     "\"");
+                                     "\" now, and will try again");
+                try_again(p);
+                tell(p, /* is_back= */ false);
+        }
         return 0;
 }
 

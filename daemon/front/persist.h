@@ -3,7 +3,7 @@
  * Calls: session.h, roles.h, role_kept.h, signer_client.h, persist_blob.h.
  * Limit: PERSIST_FILE_MAX bytes; roles beyond that are bought anew. Written PERSIST_WRITE_MSEC after a change
  *        (and PERSIST_ROLE_MSEC more per role), at once after a session was bought; PERSIST_AGAIN_SEC after
- *        a write that failed. Restoring takes PERSIST_RESTORE_SEC and SIGNER_ANSWER_SEC at most.
+ *        a write that failed. Restoring takes PERSIST_RESTORE_SEC and twice SIGNER_ANSWER_SEC at most.
  *
  * The file is there as long as there are credentials to be lost: it goes with the last of them, with a lock, and
  * when it cannot be opened in this boot; with lock_on_suspend also when the machine has slept since it was written. */

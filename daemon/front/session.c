@@ -365,6 +365,14 @@ static void on_refused(struct sessions *s, struct session *session, const struct
         answer_all(s, &f, false);
 }
 
+/* Who heard of it may have ended it at once. */
+static void answer_bought(struct sessions *s, const struct session *session) {
+        struct failure f;
+
+        failure_set(&f, FAILURE_NONE, "its profile has changed meanwhile, and the code is used up");
+        answer_all(s, lease_creds(&session->lease) ? NULL : &f, false);
+}
+
 static void on_token(const struct failure *failure, struct fetch_answer *answer, void *userdata) {
         struct sessions *s = userdata;
         struct session *session = TAKE_PTR(s->call_session);
@@ -382,7 +390,7 @@ static void on_token(const struct failure *failure, struct fetch_answer *answer,
                 took_creds(s, session);
                 attempts_accepted(s->attempts, session->mfa_serial);
                 session_enter(s, session, SESSION_EV_CREDS);
-                answer_all(s, NULL, false);
+                answer_bought(s, session);
         }
         explicit_bzero(s->call_mac, sizeof(s->call_mac));
         lease_clear(&s->call_lease);

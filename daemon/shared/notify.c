@@ -45,7 +45,7 @@ static bool has_prefix(const char *text, const char *prefix) {
         return strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
-/* Later news replace what was dropped, but for our being ready, which is told only once. */
+/* Later states replace what was dropped, but for our being ready, which is told only once. */
 static void tell_later(const char *text) {
         (void)snprintf(notify.dropped, sizeof(notify.dropped), "%s", text);
         notify.is_ready_dropped = has_prefix(text, READY);
@@ -65,12 +65,14 @@ void notify_send(const char *text) {
                 text = with_ready;
         }
         r = send_now(text);
-        if (r == -EAGAIN && notify.retry) {
+        if (r == -EAGAIN && notify.retry && strstr(text, STATUS)) {
                 tell_later(text);
                 return;
         }
         if (r < 0)
                 log_debug("the service manager was not told: %s", strerror(-r));
+        if (!strstr(text, STATUS))
+                return; /* which says nothing of the state that may have been dropped */
         notify.is_ready_dropped = false;
         if (notify.retry)
                 (void)sd_event_source_set_enabled(notify.retry, SD_EVENT_OFF); /* cannot fail */
@@ -86,9 +88,11 @@ static int on_retry(_unused_ sd_event_source *s, _unused_ uint64_t usec, _unused
 }
 
 static int on_watchdog(sd_event_source *s, _unused_ uint64_t usec, _unused_ void *userdata) {
-        (void)send_now("WATCHDOG=1"); /* the next one is not far */
+        bool is_dropped = send_now("WATCHDOG=1") == -EAGAIN;
+
         /* neither can fail for a timer of a running loop */
-        (void)sd_event_source_set_time_relative(s, notify.watchdog_usec);
+        (void)sd_event_source_set_time_relative(s, is_dropped ? notify.watchdog_usec / 8
+                                                              : notify.watchdog_usec);
         (void)sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
         return 0;
 }
@@ -108,7 +112,7 @@ int notify_start(sd_event *event) {
                 return r;
         notify.watchdog_usec = usec / 2;
         /* the first at once, then after half of the time that we are given, and little more */
-        r = sd_event_add_time(event, &notify.watchdog, CLOCK_MONOTONIC, 0, usec / 8, on_watchdog,
+        r = sd_event_add_time(event, &notify.watchdog, CLOCK_MONOTONIC, 0, usec / 16, on_watchdog,
                               NULL);
         if (r >= 0)
                 (void)sd_event_source_set_description(notify.watchdog, "notify-watchdog");

@@ -17,6 +17,6 @@ int notify_start(sd_event *event);
 /* Before the event loop goes. */
 void notify_stop(void);
 
-/* @text: lines such as "READY=1\nSTATUS=locked", these two in that order. Without $NOTIFY_SOCKET nobody is
- * told. */
+/* @text: lines such as "READY=1\nSTATUS=locked", these two in that order. What has no STATUS= is not told again
+ * when it was dropped. Without $NOTIFY_SOCKET nobody is told. */
 void notify_send(const char *text);

@@ -38,7 +38,7 @@ def test_a_stop_does_not_wait_for_ever(stack):
     thread, said = unlock_slowly(stack, 60)
     began = time.monotonic()
     assert stack.front.terminate() is None
-    assert 3 < time.monotonic() - began < 5
+    assert 3 < time.monotonic() - began < 8  # TimeoutStopSec=
     thread.join()
     assert said[0].code != client.OK
     assert 'may be used up' in said[0].err, said

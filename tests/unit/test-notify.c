@@ -112,6 +112,25 @@ static void test_news_replace_what_was_dropped(void **state _unused_) {
         assert_string_equal(next(), "");
 }
 
+/* Only the state is told again, but by no news of something else is it forgotten. */
+static void test_other_news_leave_the_state(void **state _unused_) {
+        assert_int_equal(notify_start(event), 0);
+        fill_queue();
+        notify_send("STATUS=unlocked");
+        empty_queue();
+        notify_send("RELOADING=1");
+        assert_string_equal(next(), "RELOADING=1");
+        (void)run(1500);
+        assert_string_equal(next(), "STATUS=unlocked");
+        fill_queue();
+        notify_send("STATUS=locked");
+        notify_send("STOPPING=1");
+        (void)run(100);
+        empty_queue();
+        (void)run(1500);
+        assert_string_equal(next(), "STATUS=locked");
+}
+
 static void test_watchdog(void **state _unused_) {
         unsigned n = 0;
 
@@ -133,6 +152,24 @@ static void test_watchdog_of_a_manager_that_hangs(void **state _unused_) {
         assert_string_equal(next(), "WATCHDOG=1");
 }
 
+/* A manager that was away for less than the time that it gives us hears us in time. */
+static void test_watchdog_of_a_manager_that_comes_back(void **state _unused_) {
+        uint64_t last;
+
+        assert_int_equal(setenv("WATCHDOG_USEC", "2000000", 1), 0);
+        assert_true(notify_start(event) >= 0);
+        (void)run(50);
+        last = clock_boot_usec();
+        empty_queue();
+        (void)run(700);
+        fill_queue();
+        (void)run(700); /* over the second one */
+        empty_queue();
+        while (!*next() && clock_boot_usec() < last + 5 * USEC_PER_SEC)
+                (void)run(10);
+        assert_true(clock_boot_usec() - last < 2 * USEC_PER_SEC);
+}
+
 static void test_without_a_manager(void **state _unused_) {
         assert_int_equal(unsetenv("NOTIFY_SOCKET"), 0);
         notify_send("READY=1");
@@ -149,8 +186,10 @@ int main(void) {
                 WORLD(test_told_at_once),
                 WORLD(test_what_was_dropped_is_told_again),
                 WORLD(test_news_replace_what_was_dropped),
+                WORLD(test_other_news_leave_the_state),
                 WORLD(test_watchdog),
                 WORLD(test_watchdog_of_a_manager_that_hangs),
+                WORLD(test_watchdog_of_a_manager_that_comes_back),
                 WORLD(test_without_a_manager),
         };
 

@@ -160,6 +160,8 @@ static void test_a_role_without_room_costs_nothing_else(void **state _unused_) {
 static void test_no_descriptor_left_for_a_moment(void **state _unused_) {
         struct rlimit usual, none;
 
+        clock_freeze(USEC_PER_SEC,
+                     WALL); /* the timer is due by the kernel's clock, which is ahead */
         held();
         end();
         begin();
@@ -173,7 +175,8 @@ static void test_no_descriptor_left_for_a_moment(void **state _unused_) {
         assert_int_equal(setrlimit(RLIMIT_NOFILE, &usual), 0);
         assert_string_equal(id_of("work"), "");
         assert_true(has_file());
-        tell(VAULT_OPEN);
+        run_events(); /* by itself: mfad-signer has no news */
+        answer();
         answer();
         assert_string_equal(id_of("work"), "ASIAONE");
 }

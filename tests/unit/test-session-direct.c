@@ -95,19 +95,20 @@ static void set_profile(enum profile_kind kind, const char *arn) {
 
 static sd_event *event;
 static struct sessions *sessions;
-static unsigned n_heard, n_already;
+static unsigned n_heard, n_already, n_failed;
 static enum failure_reason reason;
 
 static void on_heard(const struct session *session _unused_, const struct failure *failure,
                      bool already, void *userdata _unused_) {
         n_heard++;
         n_already += already;
+        n_failed += failure != NULL;
         reason = failure ? failure->reason : FAILURE_NONE;
 }
 
 static int set_up(void **state _unused_) {
         memset(&aws, 0, sizeof(aws));
-        n_heard = n_already = 0;
+        n_heard = n_already = n_failed = 0;
         clock_freeze(clock_boot_usec(), 1800000000);
         set_profile(PROFILE_DIRECT, OLD);
         return secret_arena_open() < 0 || sd_event_new(&event) < 0
@@ -268,6 +269,20 @@ static void test_same_code_for_another_role_is_not_already(void **state _unused_
         assert_int_equal(reason, FAILURE_BUSY);
 }
 
+static void follow(const struct session *session _unused_, void *userdata _unused_) {
+        sessions_follow_profiles(sessions, NULL);
+}
+
+/* What was bought for the old profile ends at once, and is not called unlocked. */
+static void test_changes_while_it_is_bought(void **state _unused_) {
+        assert_int_equal(sessions_watch(sessions, follow, NULL), 0);
+        unlock("111111");
+        set_profile(PROFILE_DIRECT, NEW);
+        answer(FAILURE_NONE);
+        assert_int_equal(n_failed, 1);
+        assert_false(serves());
+}
+
 static void test_comes_back_with_its_mark(void **state _unused_) {
         struct lease lease = {.bought_boot_usec = clock_boot_usec(),
                               .ends_boot_usec = clock_boot_usec() + 3600 * USEC_PER_SEC};
@@ -293,6 +308,7 @@ int main(void) {
                 WORLD(test_ends_when_its_profile_changes),
                 WORLD(test_a_keys_session_stays_one),
                 WORLD(test_same_code_for_another_role_is_not_already),
+                WORLD(test_changes_while_it_is_bought),
                 WORLD(test_comes_back_with_its_mark),
         };
 
