@@ -10,7 +10,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.dirname(HERE)]
 
 from awssim.client import AwsSim  # noqa: E402
-from mfadtest import client, manager as managers, memory, skips  # noqa: E402
+from mfadtest import client, manager as managers, memory, skips, template  # noqa: E402
 from mfadtest.build import Build  # noqa: E402
 from mfadtest.fake import FakeDaemons  # noqa: E402
 from mfadtest.stack import Stack  # noqa: E402
@@ -27,6 +27,11 @@ for deaf in (signal.SIGQUIT, signal.SIGHUP):
 signal.signal(signal.SIGTERM, lambda number, frame: pytest.exit('terminated', returncode=128 + number))
 
 
+# Where several processes share the files: nobody begins with one of these when the others are nearly done.
+LONG = ('test_clients', 'test_kills', 'test_log', 'test_restart', 'test_roles_day', 'test_roles_outage', 'test_signer_vault',
+        'test_units', 'test_units_doctor')
+
+
 def pytest_addoption(parser):
     parser.addoption('--build-dir', default='build', help='the meson build directory under test')
     parser.addoption('--all-clients', action='store_true',
@@ -36,11 +41,13 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.addinivalue_line('markers', 'sanitizers_no: means nothing in a build with sanitizers')
+    config.addinivalue_line('markers', 'alone: measures what others would change; ./run lets it run when they are done')
     config.addinivalue_line('markers', 'root: needs root, and the right to read the memory of others')
 
 
 def pytest_collection_modifyitems(config, items):
     sanitized = Build(config.getoption('--build-dir')).is_sanitized
+    items.sort(key=lambda item: item.path.stem not in LONG)
     for item in items:
         if sanitized and item.get_closest_marker('sanitizers_no'):
             item.add_marker(pytest.mark.skip(reason='means nothing in a build with sanitizers'))
@@ -87,12 +94,13 @@ def simulator(running_simulator):
 
 @pytest.fixture(scope='session')
 def vault_template(build, running_simulator):
-    """The folder of a vault that holds the simulator's key, made once by `mfactl key import`."""
+    """The folder of a vault that holds the simulator's key, made once by `mfactl key import`, but quicker to open."""
     stack = Stack(build, running_simulator).start()
     try:
         done = stack.mfactl('key', 'import', '--yes', passphrase=stack.passphrase)
         assert done.code == client.OK, done
         assert stack.stop() == []
+        template.at_least_cost(stack.data)
         yield stack.data
     finally:
         stack.stop()

@@ -2,6 +2,8 @@
 
 The texts were recorded, not made up: they are what each client prints of our answer.
 """
+import fcntl
+import functools
 import os
 import re
 import shutil
@@ -28,12 +30,25 @@ class Client:
         self.locked, self.wrong_token, self.max_sec = locked, wrong_token, max_sec
 
 
+def one_at_a_time(build):
+    """Two processes of tests may want the same client."""
+    @functools.wraps(build)
+    def wrapper(self, *arguments):
+        os.makedirs(self.folder, exist_ok=True)
+        with open(os.path.join(self.folder, 'lock'), 'ab') as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            return build(self, *arguments)
+
+    return wrapper
+
+
 class Workshop:
     """Where clients are built, once per build directory."""
 
     def __init__(self, folder):
         self.folder = folder
 
+    @one_at_a_time
     def javascript(self):
         folder = os.path.join(self.folder, 'js')
         os.makedirs(folder, exist_ok=True)
@@ -44,6 +59,7 @@ class Workshop:
                            check=True, capture_output=True)
         return os.path.join(folder, 'sts.mjs')
 
+    @one_at_a_time
     def go(self, name):
         program = os.path.join(self.folder, name)
         if not os.path.exists(program):

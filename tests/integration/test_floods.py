@@ -64,6 +64,7 @@ def test_idle_keep_alive_connection_is_closed(unlocked):
         assert 4 < time.monotonic() - began < 7
 
 
+@pytest.mark.alone
 def test_64_drips_do_not_slow_a_good_client(unlocked):
     before = descriptors(unlocked.front)
     with contextlib.ExitStack() as held:
@@ -112,6 +113,7 @@ def is_answered_while_others_are_held(stack):
         return statuses == [200, 200] and not select.select(crowd[:1], [], [], 0)[0]
 
 
+@pytest.mark.alone
 @pytest.mark.sanitizers_no
 def test_clients_of_a_role_that_hangs_leave_room_for_others(make_stack):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -16,7 +16,7 @@ from mfadtest.varlink import VarlinkError
 from test_restart import ACTIVATE, Askers, PROFILES
 
 SDK_LOOP = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'package', 'sdk_loop.py')
-SIGNER_EACH = 50    # of so many kills one is the signer's: it costs a passphrase, half a second of scrypt
+SIGNER_EACH = 50    # of so many kills one is the signer's: it costs a passphrase
 FETCH_EACH = 5
 ANSWERS_EACH = 6    # of all who ask
 

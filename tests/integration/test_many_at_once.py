@@ -50,6 +50,7 @@ def in_flight(stack, sec, code=None):
     return connection
 
 
+@pytest.mark.alone
 def test_500_gets_while_unlocking_slow_sts_are_pending(open_stack):
     with in_flight(open_stack, 4) as c:
         answers = web.get_many(open_stack.port, open_stack.token, 500)
@@ -63,6 +64,7 @@ def test_500_gets_while_unlocking_slow_sts_are_pending(open_stack):
     assert {a.status for a in web.get_many(open_stack.port, open_stack.token, 500)} == {200}
 
 
+@pytest.mark.alone
 def test_500_gets_while_unlocking_fast_sts_get_credentials(open_stack):
     with in_flight(open_stack, 0.6) as c:
         answers = web.get_many(open_stack.port, open_stack.token, 500)
@@ -73,6 +75,7 @@ def test_500_gets_while_unlocking_fast_sts_get_credentials(open_stack):
     assert len(open_stack.posts()) == 1
 
 
+@pytest.mark.alone
 def test_500_gets_while_an_unlock_fails_hear_why(open_stack):
     wrong = f'{(int(open_stack.simulator.totp()) + 1) % 1000000:06d}'
     with in_flight(open_stack, 0.4, wrong) as c:
@@ -83,6 +86,7 @@ def test_500_gets_while_an_unlock_fails_hear_why(open_stack):
     assert len(open_stack.posts()) == 1
 
 
+@pytest.mark.alone
 def test_renewal_in_flight_holds_nobody(unlocked):
     unlocked.simulator.options(clock_offset=30)
     unlocked.simulator.fault('delay', 'GetSessionToken', sec=4)

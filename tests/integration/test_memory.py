@@ -9,6 +9,7 @@ import time
 import pytest
 from mfadtest import client, web
 from mfadtest.memory import Scan
+from mfadtest.moved_clock import children
 from mfadtest.processes import wait_until
 from mfadtest.seccomp import deny_memfd_secret
 
@@ -78,12 +79,12 @@ def test_long_term_secret_is_never_in_front_or_fetch_while_it_works(readable):
 
 
 def fetch_processes(stack):
+    """Those that this mfad has started; other tests beside have theirs."""
     found = []
-    for name in os.listdir('/proc'):
-        if name.isdigit():
-            with contextlib.suppress(OSError):
-                if os.readlink(f'/proc/{name}/exe') == stack.build.fetch:
-                    found.append(int(name))
+    for pid in children(stack.front.pid):
+        with contextlib.suppress(OSError):
+            if os.readlink(f'/proc/{pid}/exe') == stack.build.fetch:
+                found.append(int(pid))
     return found
 
 

@@ -16,6 +16,7 @@ ACTIVATE = os.path.abspath(activate.__file__)
 PROFILES = {name: {'role_arn': f'arn:aws:iam::123456789012:role/{name}', 'source_profile': 'default'}
             for name in ('dev', 'ops')}
 BACK = 'back from before the start'
+WRAPPED_KEY = slice(8, 68)  # in the file
 
 
 def path(stack):
@@ -280,11 +281,11 @@ def test_a_sealed_vault_keeps_the_file_closed(unlocked):
 
 
 def test_a_new_passphrase_is_no_new_code(unlocked):
+    before = read(unlocked)[WRAPPED_KEY]
     with unlocked.vault() as v:
         v.call('ChangePassphrase', old_passphrase=unlocked.passphrase,
                new_passphrase='another passphrase of the same vault')
-    before = read(unlocked)
-    wait_until(lambda: read(unlocked) != before, what='the file is written with a key wrapped anew')
+    wait_until(lambda: read(unlocked)[WRAPPED_KEY] != before, what='the file is written with a key wrapped anew')
     restart(unlocked)
     assert is_back(unlocked)
 
@@ -461,7 +462,8 @@ def test_what_cannot_be_written_is_told_once_and_harms_nobody(open_stack):
         assert open_stack.get().status == 200
     assert len(complaints(open_stack.front.log())) == 1
     notice, = open_stack.status()['notices']
-    assert 'would not survive a restart' in notice and 'Permission denied' in notice
+    assert 'would not survive a restart' in notice
+    assert 'Permission denied' in notice or 'Is a directory' in notice, notice  # with Landlock, and without
     assert notice in open_stack.mfactl('status').out.replace('\n', ' ')
     os.rmdir(path(open_stack))
     restart(open_stack, 'terminate')  # which is the last chance to write it
@@ -556,7 +558,7 @@ def test_entries_that_make_no_sense_are_refused(unlocked, wrapper):
 
 def test_the_signer_gives_no_key_while_sealed(unlocked):
     with SignSocket(unlocked.socket_path('sign')) as sign:
-        wrapped = read(unlocked)[8:68]
+        wrapped = read(unlocked)[WRAPPED_KEY]
         assert len(sign.unwrap(wrapped)['data']) == 32
         assert sign.unwrap(bytes(60))['why'] == 'alien'
     with unlocked.vault() as v:

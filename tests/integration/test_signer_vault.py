@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from mfadtest import template
 from mfadtest.processes import wait_until
 from mfadtest.signer import (  # noqa: F401  (fixtures too)
     KEY_ID, PASSPHRASE, SECRET, SERIAL, add_key, binary, home, make_home, open_home, refusal, session_token)
@@ -163,6 +164,9 @@ def kill_while_writing(home, rng):
 
 def test_kill_while_writing_never_loses_the_vault(open_home):
     rng = random.Random(os.environ.get('MFAD_TEST_SEED', '1'))
+    open_home.call('Seal')
+    template.at_least_cost(open_home.data, PASSPHRASE)
+    open_home.call('Open', passphrase=PASSPHRASE)
     for _ in range(50):
         known = kill_while_writing(open_home, rng)
         open_home.start()

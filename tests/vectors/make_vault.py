@@ -50,10 +50,11 @@ def decode_keys(payload):
     return keys
 
 
-def write(passphrase, keys, log2n, generation, random=os.urandom):
+def write(passphrase, keys, log2n, generation, vault_id=None, random=os.urandom):
     salt = random(32)
+    vault_id = vault_id or random(16)
     payload = encode_keys(keys)
-    start = HEADER.pack(b'MFADVLT\1', 1, 160, 1, 1, log2n, 0, 8, 1, generation, random(16), 1795305600, salt)
+    start = HEADER.pack(b'MFADVLT\1', 1, 160, 1, 1, log2n, 0, 8, 1, generation, vault_id, 1795305600, salt)
     length = struct.pack('<I', len(payload))
     wrap_nonce, payload_nonce, file_key = random(12), random(12), random(32)
     wrapped = AESGCM(kek_of(passphrase, salt, log2n)).encrypt(wrap_nonce, file_key, start + length)
@@ -70,6 +71,12 @@ def read(passphrase, data):
     assert len(data) == 172 + length + 16 and length % 256 == 0
     file_key = AESGCM(kek_of(passphrase, salt, log2n)).decrypt(data[96:108], data[108:156], data[:96] + data[156:160])
     return generation, decode_keys(AESGCM(file_key).decrypt(data[160:172], data[172:], data[:160]))
+
+
+def at_cost(passphrase, data, log2n):
+    """The same vault behind another cost of scrypt."""
+    generation, keys = read(passphrase, data)
+    return write(passphrase, keys, log2n, generation, vault_id=data[32:48])
 
 
 def main():

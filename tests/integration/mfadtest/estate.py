@@ -5,6 +5,7 @@ import secrets
 import shutil
 
 from awssim.signature import partition_of
+from mfadtest import template
 from mfadtest.stack import Stack, config_section
 
 REGIONS = {'default': 'eu-west-1', 'china': 'cn-north-1', 'gov': 'us-gov-west-1'}  # by key
@@ -130,6 +131,7 @@ def make_vault(build, simulator, folder):
         done = estate.mfactl('key', 'import', '--yes', passphrase=estate.passphrase)
         assert done.code == 0, done
         assert estate.stop() == []
+        template.at_least_cost(estate.data)
         shutil.move(estate.data, folder)
     finally:
         estate.stop()

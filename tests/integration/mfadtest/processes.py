@@ -52,6 +52,7 @@ class Program:
         self.name = os.path.basename(argv[0])
         self.notify = None
         self.status = None  # the last STATUS= line
+        self.is_resting = False  # failed, and so sleeps a while before it ends, or until it is told to
         self.ready_sec = None
         self.expected_exit = 0
         self.pass_fds = ()  # descriptors of ours that it may have
@@ -69,6 +70,7 @@ class Program:
             os.unlink(path)
         self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         self.notify.bind(path)
+        self.is_resting = False
         began = time.monotonic()
         with open(self.log_path, 'ab') as log:
             self.process = subprocess.Popen(
@@ -83,6 +85,9 @@ class Program:
             assert left > 0, f'{self.name} is not ready after {START_SEC} s:\n{self.log()}'
             if select.select([self.notify], [], [], min(left, 0.2))[0]:
                 self.read_notify()
+            if self.is_resting:
+                self.process.send_signal(signal.SIGTERM)
+                self.is_resting = False
             if self.ready_sec is None and self.process.poll() is not None:
                 code = self.process.returncode
                 self._forget()
@@ -98,6 +103,7 @@ class Program:
                     self.ready_sec = 0
                 if line.startswith('STATUS='):
                     self.status = line[len('STATUS='):]
+                    self.is_resting = self.status.startswith('cannot start, and tries again')
 
     def log(self):
         with open(self.log_path, encoding='utf-8', errors='replace') as f:

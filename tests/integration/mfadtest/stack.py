@@ -1,7 +1,10 @@
 """mfad and mfad-signer in a throw-away home, configured for a simulated AWS."""
+import collections
 import contextlib
+import errno
 import json
 import os
+import random
 import shlex
 import shutil
 import socket
@@ -16,18 +19,27 @@ from mfadtest.varlink import Varlink, VarlinkError
 PASSPHRASE = 'correct horse battery staple, and then ' + 'Zq7vXw2KpLm9TrBn ' * 8
 
 
+kept = collections.deque(maxlen=100)  # more than one test ever needs
+
+
 def free_port():
-    """A port that is free on both loopback addresses, as far as anybody can know."""
+    """A port that is free on both loopback addresses, as far as anybody can know. It is none that the kernel gives to
+    whoever asks for any, and no other process of tests gets it as long as we may need it."""
     while True:
-        with socket.socket() as s:
-            s.bind(('127.0.0.1', 0))
-            port = s.getsockname()[1]
-        with socket.socket(socket.AF_INET6) as s6:
-            try:
+        port = random.randrange(10000, 32768)
+        ours = socket.socket(socket.AF_UNIX)
+        try:
+            ours.bind(f'\0mfad-test-port-{port}')
+            with socket.socket() as s:
+                s.bind(('127.0.0.1', port))
+            with socket.socket(socket.AF_INET6) as s6:
                 s6.bind(('::1', port))
-            except OSError as e:
-                if e.errno == 98:  # EADDRINUSE; without IPv6 the question does not arise
-                    continue
+        except OSError as e:
+            if e.errno in (errno.EADDRINUSE, errno.EACCES):
+                ours.close()
+                continue
+            # without IPv6 there is nothing to ask
+        kept.append(ours)
         return port
 
 
