@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define OFFSET_SEC_WORTH_SAYING 30
+#define MUTE_MAX                20 /* connections in a row on which mfad says nothing */
 #define INDENT                  11 /* where the second column begins */
 
 static bool is_state(const char *state, const char *name) {
@@ -217,9 +218,9 @@ static enum exit_code print(json_t *status, const struct args *args) {
         return output_close() < 0 ? EXIT_CODE_FAILURE : EXIT_CODE_OK;
 }
 
-/* Goes on until the connection ends. Returns a code, or -ECONNRESET when mfad has gone after it had answered. */
-static int follow(struct link *control, const struct args *args) {
-        bool continues = false, has_answered = false;
+/* Goes on until the connection ends. Returns a code, or -ECONNRESET when mfad has gone. */
+static int follow(struct link *control, const struct args *args, bool *ret_has_answered) {
+        bool continues = false;
         json_auto_t *status = NULL;
         char error[LINK_ERROR_MAX];
         int r;
@@ -228,13 +229,13 @@ static int follow(struct link *control, const struct args *args) {
         for (;;) {
                 enum exit_code code;
 
-                if (r == -ECONNRESET && has_answered)
+                if (r == -ECONNRESET)
                         return r;
                 if (r < 0)
                         return (int)errors_link("control", r);
                 if (r > 0)
                         return (int)errors_service(error, status);
-                has_answered = true;
+                *ret_has_answered = true;
                 code = print(status, args);
                 if (code != EXIT_CODE_OK || !continues)
                         return (int)code;
@@ -244,13 +245,17 @@ static int follow(struct link *control, const struct args *args) {
         }
 }
 
-/* Across a lock or a restart of mfad, too. */
+/* Across a lock or a restart of mfad, too, but not for ever when it only hangs up. */
 static enum exit_code watch(struct link **control, const struct args *args) {
-        for (;;) {
-                int r = follow(*control, args);
+        for (unsigned n_mute = 0;;) {
+                bool has_answered = false;
+                int r = follow(*control, args, &has_answered);
 
                 if (r != -ECONNRESET)
                         return (enum exit_code)r;
+                n_mute = has_answered ? 0 : n_mute + 1;
+                if (n_mute == MUTE_MAX)
+                        return errors_link("control", r);
                 *control = link_free(*control);
                 r = link_open_again("control", control);
                 if (r < 0)

@@ -268,7 +268,8 @@ void control_methods_end(struct control_context *c) {
 
         for (struct control_work *w = c->works; w; w = next) {
                 next = w->next;
-                if (!w->is_watching && !w->follows_log)
+                /* who watches comes back by himself */
+                if (!varlink_call_wants_more(w->call))
                         control_work_error(w, "org.mfad.Control.Locked",
                                            "locked meanwhile. Run: mfactl unlock");
         }

@@ -79,6 +79,10 @@ def test_watch_goes_on_across_a_lock(unlocked):
     for _ in range(3):
         assert unlocked.mfactl('lock').code == client.OK
         watching.until('\nlocked').until('next')
+    for _ in range(30):  # also in the moment in which it asks anew
+        with unlocked.control() as c:
+            c.call('Lock')
+    watching.until('\nlocked').until('next')
     watching.send('\x03')  # Ctrl-C
     assert watching.wait() == -signal.SIGINT and 'ended' not in watching.screen
 

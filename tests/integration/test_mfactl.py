@@ -206,7 +206,7 @@ def test_watch_of_a_service_that_hangs_up_ends(fake):
         listener.bind(path)
         os.chmod(path, 0o600)
         listener.listen()
-        thread = threading.Thread(target=lambda: listener.accept()[0].close())
+        thread = threading.Thread(target=lambda: [listener.accept()[0].close() for _ in range(20)])
         thread.start()
         done = fake.mfactl('status', '--watch')
         thread.join()
