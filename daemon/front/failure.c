@@ -155,10 +155,6 @@ const char *failure_http_code(enum failure_reason reason) {
         return row(reason)->code;
 }
 
-const char *failure_what(enum failure_reason reason) {
-        return row(reason)->what;
-}
-
 bool failure_is_of_endpoint(enum failure_reason reason) {
         return reason == FAILURE_THROTTLED || reason == FAILURE_SERVER_ERROR ||
                reason == FAILURE_UNREACHABLE || reason == FAILURE_OUTCOME_UNKNOWN ||

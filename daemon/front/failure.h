@@ -59,8 +59,6 @@ const char *failure_varlink_error(enum failure_reason reason);
  * ("MfadUpstreamUnreachable"), per docs/protocol.md: 403 MfadLocked, 400 MfadUpstreamBusy and so on. */
 unsigned failure_http_status(enum failure_reason reason);
 const char *failure_http_code(enum failure_reason reason);
-/* What happened, without a full stop: "the vault is sealed". */
-const char *failure_what(enum failure_reason reason);
 
 /* Fills @ret: the reason, the time and the sentence "what: @detail. What to do." @detail may be NULL;
  * of it only printable ASCII is kept. @wait_sec and @offset_sec are left 0. */

@@ -165,6 +165,14 @@ static int open_sockets(struct listen_set *set, struct manager_start *start) {
         return r;
 }
 
+static int find_places(struct fs_places *ret) {
+        int r = fs_places(ret);
+
+        return r < 0 ? log_error(r, "HOME and the XDG_* variables must be absolute paths, and HOME "
+                                    "must be set")
+                     : 0;
+}
+
 static int run(char *argv[], struct listen_set *set, int peers_fd, bool is_locked) {
         _cleanup_(manager_freep) struct manager *m = NULL;
         _cleanup_(fd_closep) int runtime_dir_fd = -EBADF;
@@ -182,10 +190,9 @@ static int run(char *argv[], struct listen_set *set, int peers_fd, bool is_locke
                                       .peers_fd = peers_fd};
         int r;
 
-        r = fs_places(&places);
+        r = find_places(&places);
         if (r < 0)
-                return log_error(r, "HOME and the XDG_* variables must be absolute paths, and HOME "
-                                    "must be set");
+                return r;
         r = config_load(&places, &config, error);
         if (r < 0) {
                 log_write(LOG_LEVEL_ERROR, 0, "%s", error); /* it says the errno where that helps */
@@ -225,10 +232,9 @@ static int make_token(void) {
         struct fs_places places;
         int r;
 
-        r = fs_places(&places);
+        r = find_places(&places);
         if (r < 0)
-                return log_error(r, "HOME and the XDG_* variables must be absolute paths, and HOME "
-                                    "must be set");
+                return r;
         runtime_dir_fd = listen_open_dir(places.runtime);
         if (runtime_dir_fd < 0)
                 return runtime_dir_fd;

@@ -1,4 +1,4 @@
-/* role_table.h - where to find the entry of a role by its name. For roles.c alone.
+/* role_table.h - where to find the entry of a role by its name. For roles.c and role_kept.c; control_status.c only reads.
  * Owns:  the entries.
  * Calls: role.h.
  * Limit: the caller's. */

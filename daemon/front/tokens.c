@@ -5,7 +5,6 @@
 #include "common/log.h"
 #include "common/secret.h"
 
-#include <fcntl.h>
 #include <openssl/evp.h>
 #include <stdint.h>
 #include <string.h>
@@ -38,16 +37,8 @@ static bool token_is_fit(const struct buf *b) {
 
 /* Returns 0 with the text in @b, or -ENOENT when there is no file or none that is fit. */
 static int token_read(int dir_fd, struct buf *b) {
-        _cleanup_(fd_closep) int fd = -EBADF;
-        int r;
+        int r = fs_read_private_file(dir_fd, TOKEN_FILE, b);
 
-        fd = openat(dir_fd, TOKEN_FILE, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-        if (fd < 0)
-                return -errno;
-        r = fs_check_private_file(fd);
-        if (r < 0)
-                return r;
-        r = fs_read_fd(fd, b);
         if (r == -E2BIG)
                 return -ENOENT;
         if (r < 0)
